@@ -1,0 +1,222 @@
+-- The only way that events come into being. See docs/decisions/0002-the-writer.md.
+
+-- Stream positions. Drawn only under the append lock, so that they become visible in order; gaps are normal. [STR-3]
+CREATE SEQUENCE stream_position AS bigint CACHE 1;
+
+-- Every transaction that takes positions holds this lock until it has committed, so that no event ever becomes visible
+-- at a position that a reader has passed. [STR-3]
+CREATE FUNCTION append_lock() RETURNS void LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(4771893001)
+$$;
+
+-- The newest position at which anything is stored. The shared lock waits for whoever is appending: once it is held,
+-- everything at or below the answer is visible. plpgsql, since each of its statements takes a snapshot of its own.
+CREATE FUNCTION stream_head() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(4771893001);
+  RETURN greatest(
+    coalesce((SELECT max(position) FROM event), 0),
+    coalesce((SELECT max(position) FROM marker), 0)
+  );
+END $$;
+
+-- Appends a batch of units, each of which stands or falls alone.
+--
+-- batch: {process, units: [unit], events: [event], relations: [relation]}
+--   unit      {n, room, version, next, user_id, device_id, action_id, request_hash, answer_ids,
+--              creator, created_at, published, alias}; `version` is the room's auth version that the unit was
+--              authorised on (null: the room is new), `next` the one that it brings about (null: none)
+--   event     {n, unit, id, room, major, minor, type, state_key, sender, sent_at, content, in_force, updates, relates_to,
+--              redacts, inserted_after, device, action, suppressed, auth_version}, n from 0 in the order of appending
+--   relation  {event, parent, type, key}
+-- Answers {previous, to, units: [{n, outcome, event_ids, request_hash}], positions: [position or null by event n],
+--   replaces: {event n: event id}}; an outcome is `appended`, `repeated` (the action id is known) or `stale`.
+CREATE FUNCTION append_batch(batch jsonb) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  verdicts jsonb;
+  accepted integer[];
+  positions bigint[];
+  previous bigint;
+  newest bigint;
+  item record;
+  replaced text;
+  replaces jsonb := '{}';
+  bridged boolean;
+BEGIN
+  -- A statement of its own: what follows must see all that the lock's last holder committed.
+  PERFORM append_lock();
+
+  SELECT
+    coalesce(jsonb_agg(jsonb_build_object(
+      'n', verdict.n, 'outcome', verdict.outcome, 'event_ids', verdict.event_ids, 'request_hash', verdict.request_hash
+    ) ORDER BY verdict.n), '[]'),
+    coalesce(array_agg(verdict.n) FILTER (WHERE verdict.outcome = 'appended'), '{}')
+  INTO verdicts, accepted
+  FROM (
+    SELECT unit.n, action.event_ids, action.request_hash,
+      CASE
+        WHEN action.action_id IS NOT NULL THEN 'repeated'
+        WHEN unit.version IS DISTINCT FROM room.auth_version THEN 'stale'
+        ELSE 'appended'
+      END AS outcome
+    FROM jsonb_to_recordset(batch -> 'units')
+      AS unit(n integer, room text, version bigint, user_id text, device_id text, action_id text)
+    LEFT JOIN room ON room.room_id = unit.room
+    LEFT JOIN action ON action.user_id = unit.user_id AND action.device_id = unit.device_id
+      AND action.action_id = unit.action_id
+  ) AS verdict;
+
+  SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO previous FROM stream_position;
+
+  SELECT coalesce(array_agg(
+    CASE WHEN event.unit = ANY (accepted)
+      THEN previous + count(*) FILTER (WHERE event.unit = ANY (accepted)) OVER (ORDER BY event.n) END
+    ORDER BY event.n), '{}')
+  INTO positions
+  FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, unit integer);
+
+  newest := coalesce((SELECT max(drawn) FROM unnest(positions) AS drawn), previous);
+  IF newest > previous THEN
+    PERFORM setval('stream_position', newest);
+  END IF;
+  bridged := EXISTS (SELECT FROM app_service);
+
+  INSERT INTO room (room_id, creator, created_at, auth_version, published)
+  SELECT unit.room, unit.creator, to_timestamp(unit.created_at / 1000.0), unit.next, coalesce(unit.published, false)
+  FROM jsonb_to_recordset(batch -> 'units')
+    AS unit(n integer, room text, version bigint, next bigint, creator text, created_at bigint, published boolean)
+  WHERE unit.n = ANY (accepted) AND unit.version IS NULL AND unit.creator IS NOT NULL;
+
+  INSERT INTO room_alias (alias, room_id, creator)
+  SELECT unit.alias, unit.room, unit.creator
+  FROM jsonb_to_recordset(batch -> 'units') AS unit(n integer, room text, creator text, alias text)
+  WHERE unit.n = ANY (accepted) AND unit.alias IS NOT NULL;
+
+  UPDATE room SET auth_version = unit.next
+  FROM jsonb_to_recordset(batch -> 'units') AS unit(n integer, room text, version bigint, next bigint)
+  WHERE unit.n = ANY (accepted) AND unit.version IS NOT NULL AND unit.next IS NOT NULL AND room.room_id = unit.room;
+
+  INSERT INTO event (position, event_id, room_id, major, minor, type, sender, sent_at, content, updates_id, relates_to,
+    redacts_id, inserted_after_id, action_device, action_id, suppressed, signatures)
+  SELECT positions[event.n + 1], event.id, event.room, coalesce(event.major, positions[event.n + 1]),
+    decode(coalesce(event.minor, ''), 'hex'), event.type, event.sender, event.sent_at, event.content, event.updates,
+    event.relates_to, event.redacts, event.inserted_after, event.device, event.action, coalesce(event.suppressed, false),
+    event.signatures
+  FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, id text, room text, major bigint, minor text, type text,
+    state_key text, sender text, sent_at bigint, content text, updates text, relates_to text, redacts text,
+    inserted_after text, device text, action text, suppressed boolean, signatures text)
+  WHERE event.state_key IS NULL AND positions[event.n + 1] IS NOT NULL;
+
+  -- State goes one by one, since a batch may set one slot several times.
+  FOR item IN
+    SELECT event.*, positions[event.n + 1] AS position
+    FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, id text, room text, major bigint, minor text,
+      type text, state_key text, sender text, sent_at bigint, content text, in_force boolean, inserted_after text,
+      device text, action text, suppressed boolean, auth_version bigint, signatures text)
+    WHERE event.state_key IS NOT NULL AND positions[event.n + 1] IS NOT NULL
+    ORDER BY event.n
+  LOOP
+    replaced := NULL;
+    IF coalesce(item.in_force, true) THEN
+      SELECT event_id INTO replaced FROM current_state
+      WHERE room_id = item.room AND type = item.type AND state_key = item.state_key;
+      IF replaced IS NOT NULL THEN
+        replaces := replaces || jsonb_build_object(item.n::text, replaced);
+      END IF;
+    END IF;
+
+    INSERT INTO event (position, event_id, room_id, major, minor, type, state_key, sender, sent_at, content, in_force,
+      replaces_id, inserted_after_id, action_device, action_id, suppressed, auth_version, signatures)
+    VALUES (item.position, item.id, item.room, coalesce(item.major, item.position),
+      decode(coalesce(item.minor, ''), 'hex'), item.type, item.state_key, item.sender, item.sent_at, item.content,
+      coalesce(item.in_force, true), replaced, item.inserted_after, item.device, item.action,
+      coalesce(item.suppressed, false), item.auth_version, item.signatures);
+
+    IF coalesce(item.in_force, true) THEN
+      PERFORM apply_state(item.room, item.type, item.state_key, item.position, item.id, item.content, bridged);
+    END IF;
+  END LOOP;
+
+  INSERT INTO relation (parent_id, type, major, minor, child_id, room_id, key)
+  SELECT relation.parent, relation.type, child.major, child.minor, child.event_id, child.room_id, relation.key
+  FROM jsonb_to_recordset(batch -> 'relations') AS relation(event integer, parent text, type text, key text)
+  JOIN event AS child ON child.position = positions[relation.event + 1]
+  ON CONFLICT DO NOTHING;
+
+  -- The text of a redacted event is gone from here on; its place and who redacted it stay. [ACT-14]
+  UPDATE event SET content = '{}', redacted_by_id = redaction.id
+  FROM jsonb_to_recordset(batch -> 'events') AS redaction(n integer, id text, redacts text)
+  WHERE redaction.redacts IS NOT NULL AND positions[redaction.n + 1] IS NOT NULL
+    AND event.event_id = redaction.redacts AND event.redacted_by_id IS NULL;
+
+  INSERT INTO action (user_id, device_id, action_id, request_hash, event_ids)
+  SELECT unit.user_id, unit.device_id, unit.action_id, unit.request_hash,
+    ARRAY(SELECT jsonb_array_elements_text(unit.answer_ids))
+  FROM jsonb_to_recordset(batch -> 'units')
+    AS unit(n integer, user_id text, device_id text, action_id text, request_hash text, answer_ids jsonb)
+  WHERE unit.n = ANY (accepted) AND unit.action_id IS NOT NULL;
+
+  IF bridged THEN
+    INSERT INTO app_service_queue (app_service_id, position)
+    SELECT interest.app_service_id, positions[event.n + 1]
+    FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, room text, type text, state_key text, sender text)
+    CROSS JOIN LATERAL (
+      SELECT app_service_id FROM app_service_room WHERE room_id = event.room AND reasons > 0
+      UNION
+      SELECT app_service_id FROM app_service_user
+      WHERE user_id = event.sender OR (event.type = 'm.room.member' AND user_id = event.state_key)
+    ) AS interest
+    WHERE positions[event.n + 1] IS NOT NULL;
+  END IF;
+
+  IF newest > previous THEN
+    PERFORM pg_notify('hearth_stream', json_build_object(
+      'process', batch ->> 'process', 'previous', previous, 'to', newest)::text);
+  END IF;
+
+  RETURN jsonb_build_object('previous', previous, 'to', newest, 'units', verdicts,
+    'positions', to_jsonb(positions), 'replaces', replaces);
+END $$;
+
+-- What a state event that is in force does to its room: its slot, and for membership and history visibility the periods
+-- by which later reads judge who may see what. [EV-9]
+CREATE FUNCTION apply_state(
+  in_room text, in_type text, in_key text, in_position bigint, in_event text, in_content text, bridged boolean
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  entered text;
+  before text;
+BEGIN
+  INSERT INTO current_state (room_id, type, state_key, position, event_id, deleted)
+  VALUES (in_room, in_type, in_key, in_position, in_event, in_content IS NULL)
+  ON CONFLICT (room_id, type, state_key) DO UPDATE
+  SET position = excluded.position, event_id = excluded.event_id, deleted = excluded.deleted;
+
+  IF in_type = 'm.room.member' THEN
+    entered := in_content::jsonb ->> 'membership';
+    SELECT membership INTO before FROM member WHERE room_id = in_room AND user_id = in_key;
+    UPDATE membership_period SET to_position = in_position
+    WHERE room_id = in_room AND user_id = in_key AND to_position IS NULL;
+    INSERT INTO membership_period (room_id, user_id, from_position, membership, previous)
+    VALUES (in_room, in_key, in_position, coalesce(entered, 'leave'), before);
+    IF entered IS NULL THEN
+      DELETE FROM member WHERE room_id = in_room AND user_id = in_key;
+    ELSE
+      INSERT INTO member (room_id, user_id, membership, position, event_id)
+      VALUES (in_room, in_key, entered, in_position, in_event)
+      ON CONFLICT (room_id, user_id) DO UPDATE
+      SET membership = excluded.membership, position = excluded.position, event_id = excluded.event_id;
+    END IF;
+    IF bridged AND (before IS NOT DISTINCT FROM 'join') <> (entered IS NOT DISTINCT FROM 'join') THEN
+      INSERT INTO app_service_room (app_service_id, room_id, reasons)
+      SELECT app_service_id, in_room, CASE WHEN entered = 'join' THEN 1 ELSE -1 END
+      FROM app_service_user WHERE user_id = in_key
+      ON CONFLICT (room_id, app_service_id) DO UPDATE
+      SET reasons = app_service_room.reasons + excluded.reasons;
+    END IF;
+  ELSIF in_type = 'm.room.history_visibility' AND in_key = '_' THEN
+    UPDATE visibility_period SET to_position = in_position WHERE room_id = in_room AND to_position IS NULL;
+    INSERT INTO visibility_period (room_id, from_position, visibility)
+    VALUES (in_room, in_position, coalesce(in_content::jsonb ->> 'history_visibility', 'shared'));
+  END IF;
+END $$;

@@ -1,0 +1,229 @@
+import type { StoredEvent } from "../../model/event.ts";
+import { HearthError } from "../../model/errors.ts";
+import type { Log } from "../../model/ports.ts";
+import { appendBatch, lockAppending, type BatchResult, type BatchUnit } from "../../store/append.ts";
+import type { Connection, Database } from "../../store/database.ts";
+import { eventsById } from "../../store/events.ts";
+import { failureOf } from "../../store/failures.ts";
+import { storedEvents } from "./stored.ts";
+
+/** What became of a unit. */
+export type AppendOutcome =
+  | { outcome: "appended"; events: StoredEvent[] }
+  | { outcome: "repeated"; eventIds: string[]; requestHash: string }
+  | { outcome: "stale" };
+
+/** A committed batch, in stream order, handed to the head cursor before anybody is answered. */
+export interface CommittedBatch {
+  previous: number;
+  to: number;
+  events: StoredEvent[];
+}
+
+export interface Writer {
+  /** Appends a unit with the next batch. Rejects with `HearthError` when its data is refused or the store is away. */
+  append(unit: BatchUnit): Promise<AppendOutcome>;
+  /**
+   * For a unit that keeps going stale: `prepare` authorises it while nobody else can append. It must be quick, since it
+   * stops every writer; the database cuts it off after 2 s without a statement.
+   */
+  appendLocked(prepare: (connection: Connection) => Promise<BatchUnit | null>): Promise<AppendOutcome | null>;
+  /** Waits until nothing is in flight. */
+  drain(): Promise<void>;
+}
+
+export interface WriterOptions {
+  database: Database;
+  processId: string;
+  log: Log;
+  /** Called after each commit; callers are answered when it is done. */
+  onCommitted(batch: CommittedBatch): Promise<void>;
+}
+
+interface Waiting {
+  unit: BatchUnit;
+  resolve(outcome: AppendOutcome): void;
+  reject(error: unknown): void;
+}
+
+/** Events in a batch, unless a single unit has more. */
+const batchEvents = 256;
+/** How often a batch is tried again after a passing failure, and how long the tries are apart at first. */
+const tries = 5;
+const firstPauseMs = 50;
+
+/**
+ * The only writer of events: units that arrive while a batch is in flight form the next one. One batch at a time is in
+ * flight per process, since the append lock lets only one commit at a time anyway. See docs/decisions/0002-the-writer.md.
+ */
+export function createWriter({ database, processId, log, onCommitted }: WriterOptions): Writer {
+  let queue: Waiting[] = [];
+  let running: Promise<void> | null = null;
+  const locked: (() => Promise<void>)[] = [];
+
+  function wake(): void {
+    running ??= run();
+  }
+
+  async function run(): Promise<void> {
+    // One turn of the event loop lets the callers that were just answered join the next batch.
+    await nextTurn();
+    while (queue.length > 0 || locked.length > 0) {
+      await locked.shift()?.();
+      const batch = takeBatch();
+      if (batch.length > 0) await commit(batch);
+      await nextTurn();
+    }
+    // In the same turn as the last look at the queue, so that no unit is left without somebody to take it.
+    running = null;
+  }
+
+  /**
+   * The next batch, in order of arrival. Behind a unit that moves a room's auth version no other of that room follows in
+   * the same batch, so that `append_batch` can compare all versions before it appends anything.
+   */
+  function takeBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    const closed = new Set<string>();
+    let events = 0;
+    for (const waiting of queue) {
+      const { unit } = waiting;
+      const full = batch.length > 0 && events + unit.events.length > batchEvents;
+      if (full || closed.has(unit.roomId)) {
+        closed.add(unit.roomId);
+        left.push(waiting);
+        continue;
+      }
+      batch.push(waiting);
+      events += unit.events.length;
+      if (unit.nextVersion !== null) closed.add(unit.roomId);
+    }
+    queue = left;
+    return batch;
+  }
+
+  async function commit(batch: Waiting[]): Promise<void> {
+    let pause = firstPauseMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const units = batch.map((waiting) => waiting.unit);
+        return settle(batch, await appendBatch(database.writer, processId, units));
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.kind === "refused") return refuse(batch, error, failure.message);
+        log.warn({ error, attempt, units: batch.length }, "a batch failed");
+        if (failure.kind === "unknown") batch = await settleCommitted(batch).catch(() => batch);
+        if (batch.length === 0) return;
+        if (attempt === tries) return rejectAll(batch, error);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        pause *= 2;
+      }
+    }
+  }
+
+  /** Halves the batch until the guilty unit is alone. */
+  async function refuse(batch: Waiting[], error: unknown, message: string): Promise<void> {
+    if (batch.length > 1) {
+      const middle = batch.length >> 1;
+      await commit(batch.slice(0, middle));
+      await commit(batch.slice(middle));
+      return;
+    }
+    if (message.includes("room_alias_pkey")) {
+      batch[0]!.reject(new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" }));
+    } else {
+      log.error({ error }, "the store refused a unit");
+      batch[0]!.reject(error);
+    }
+  }
+
+  /** After a lost connection: answers the units whose events are there after all, and gives back the others. */
+  async function settleCommitted(batch: Waiting[]): Promise<Waiting[]> {
+    const ids = batch.flatMap(({ unit }) => unit.events.map((event) => event.eventId));
+    const found = await database.writer.$transaction(async (connection) => {
+      // The lost transaction may still be running; under the lock it has ended one way or the other.
+      await lockAppending(connection);
+      return eventsById(connection, ids);
+    });
+    const byId = new Map(found.map((event) => [event.eventId, event]));
+    return batch.filter((waiting) => {
+      const events = waiting.unit.events.map((event) => byId.get(event.eventId));
+      if (events.length === 0 || events.some((event) => event === undefined)) return true;
+      waiting.resolve({ outcome: "appended", events: events as StoredEvent[] });
+      return false;
+    });
+  }
+
+  function settle(batch: Waiting[], result: BatchResult): void {
+    const events = storedEvents(
+      batch.map((waiting) => waiting.unit),
+      result,
+    );
+    const appended = events.flat();
+    const published =
+      appended.length === 0
+        ? Promise.resolve()
+        : onCommitted({ previous: result.previous, to: result.to, events: appended });
+    // The next batch needn't wait for readers to be woken, but the callers of this one do.
+    void published
+      .catch((error: unknown) => log.error({ error }, "publishing a batch failed"))
+      .then(() => {
+        for (const [index, waiting] of batch.entries()) waiting.resolve(outcomeOf(result, index, events[index]!));
+      });
+  }
+
+  function rejectAll(batch: Waiting[], error: unknown): void {
+    log.error({ error, units: batch.length }, "a batch was given up");
+    for (const waiting of batch) {
+      waiting.reject(new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id."));
+    }
+  }
+
+  return {
+    append(unit) {
+      return new Promise((resolve, reject) => {
+        queue.push({ unit, resolve, reject });
+        wake();
+      });
+    },
+    appendLocked(prepare) {
+      return new Promise((resolve, reject) => {
+        locked.push(async () => {
+          try {
+            let unit: BatchUnit | null = null;
+            const result = await database.writer.$transaction(async (connection) => {
+              await lockAppending(connection);
+              unit = await prepare(connection);
+              return unit && appendBatch(connection, processId, [unit]);
+            });
+            if (unit === null || result === null) return resolve(null);
+            settle([{ unit, resolve, reject }], result);
+          } catch (error) {
+            reject(error);
+          }
+        });
+        wake();
+      });
+    },
+    async drain() {
+      while (running) await running;
+    },
+  };
+}
+
+function outcomeOf(result: BatchResult, index: number, events: StoredEvent[]): AppendOutcome {
+  const verdict = result.units[index]!;
+  switch (verdict.outcome) {
+    case "appended":
+      return { outcome: "appended", events };
+    case "repeated":
+      return { outcome: "repeated", eventIds: verdict.eventIds ?? [], requestHash: verdict.requestHash ?? "" };
+    case "stale":
+      return { outcome: "stale" };
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,52 @@
+import { HearthError } from "../../model/errors.ts";
+import type { EventDraft } from "../../model/event.ts";
+import { powerLevels, type PowerLevels } from "../../model/power.ts";
+import type { RoomAuthority } from "./authority.ts";
+
+const requirements = ["eventsDefault", "stateDefault", "invite", "kick", "ban", "redact"] as const;
+
+/**
+ * Holds a change of the power levels to EV-9: nobody grants or removes a level at or above their own, except lowering
+ * themselves; nobody touches what an act requires when that is, or becomes, more than their own level.
+ * Throws `FORBIDDEN` naming the key.
+ */
+export function checkPowerChange(event: EventDraft, room: RoomAuthority): void {
+  const own = room.level(event.sender);
+  const before = room.power;
+  const after = powerLevels(event.content === null ? null : JSON.parse(event.content), room.creator);
+
+  checkGrant("users_default", before.usersDefault, after.usersDefault, own);
+  for (const userId of new Set([...Object.keys(before.users), ...Object.keys(after.users)])) {
+    const old = userLevel(before, userId);
+    const next = userLevel(after, userId);
+    if (userId === event.sender && next <= old) continue;
+    checkGrant(`users.${userId}`, old, next, own);
+  }
+
+  for (const key of requirements) checkRequirement(key, before[key], after[key], own);
+  for (const type of new Set([...Object.keys(before.events), ...Object.keys(after.events)])) {
+    // What a type requires without an entry of its own depends on its kind; judging by the higher default is safe.
+    const fallback = (power: PowerLevels): number => Math.max(power.eventsDefault, power.stateDefault);
+    const old = Object.hasOwn(before.events, type) ? before.events[type]! : Math.min(own, fallback(before));
+    const next = Object.hasOwn(after.events, type) ? after.events[type]! : Math.min(own, fallback(after));
+    checkRequirement(`events.${type}`, old, next, own);
+  }
+}
+
+function userLevel(power: PowerLevels, userId: string): number {
+  return Object.hasOwn(power.users, userId) ? power.users[userId]! : power.usersDefault;
+}
+
+function checkGrant(key: string, before: number, after: number, own: number): void {
+  if (before === after) return;
+  if (before >= own || after >= own) refuse(key, own);
+}
+
+function checkRequirement(key: string, before: number, after: number, own: number): void {
+  if (before === after) return;
+  if (before > own || after > own) refuse(key, own);
+}
+
+function refuse(key: string, own: number): never {
+  throw new HearthError("FORBIDDEN", `${key}: your power level ${own} is not enough for this change.`, { field: key });
+}

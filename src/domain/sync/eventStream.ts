@@ -1,0 +1,125 @@
+import type { Requester } from "../../model/requester.ts";
+import type { Log } from "../../model/ports.ts";
+import type { StreamToken } from "../../model/tokens.ts";
+import type { Connection } from "../../store/database.ts";
+import { replayedEvents } from "../../store/events.ts";
+import { roomsOfUserAt } from "../../store/rooms.ts";
+import { Audience, LoneObserver } from "./audience.ts";
+import { Follower } from "./follower.ts";
+import type { Head } from "./head.ts";
+
+export interface EventStream {
+  /**
+   * Opens a stream from a token's position, or from now on when it has none. [EVS-1, EVS-3]
+   * The follower is fed until `close`; the caller pulls its steps.
+   */
+  open(token: StreamToken): Promise<Follower>;
+  close(follower: Follower): void;
+  /** Ends the streams of a user's devices; all devices when none are named. */
+  end(owner: Pick<Requester, "userId"> & { deviceId: string | null }, failure: Error): void;
+  /** Ends all streams, for shutting down. */
+  shutDown(): void;
+  /** How many streams are open. */
+  count(): number;
+}
+
+export interface EventStreamOptions {
+  reader: Connection;
+  head: Head;
+  log: Log;
+  /** At most this many events are replayed after a token. [EVS-2] */
+  replayLimit: number;
+  /** At most this many events wait for one follower. [EVS-13] */
+  backlogLimit: number;
+  /** Idle streams get a fresh token this often, in milliseconds. */
+  freshTokenMs: number;
+}
+
+/** How long a stream waits for this process to reach the position of a token that another process gave. */
+const otherProcessMs = 5000;
+
+/**
+ * Feeds open streams from the head cursor. A new stream first replays from the store up to the cursor, then takes what
+ * passed meanwhile from memory and joins the audience in the same turn, so that nothing is lost or doubled between. [EVS-3]
+ */
+export function createEventStream(options: EventStreamOptions): EventStream {
+  const { reader, head, replayLimit } = options;
+  const audience = new Audience();
+  const open = new Set<Follower>();
+  let closing = false;
+
+  head.onPassed((events, to) => {
+    for (const event of events) {
+      for (const follower of audience.pass(event)) {
+        if (follower.wants(event)) follower.offer(event);
+      }
+    }
+    for (const follower of open) follower.passed(to);
+  });
+
+  const freshener = setInterval(() => {
+    for (const follower of audience.all()) follower.keepYoung();
+  }, options.freshTokenMs);
+  freshener.unref();
+
+  /** Replays from the store between two positions; gives up with `limited` when that is too much. */
+  async function replay(follower: Follower, after: number, to: number): Promise<void> {
+    if (after >= to) return;
+    const { userId, rooms } = follower.base;
+    // Some of the events found may be unwanted: suppressed ones don't count towards the bound.
+    const events = await replayedEvents(reader, { userId, rooms, after, to, limit: 2 * replayLimit + 1 });
+    const wanted = events.filter((event) => follower.wants(event));
+    if (wanted.length > replayLimit || events.length > 2 * replayLimit) follower.limit();
+    else for (const event of wanted) follower.offer(event);
+  }
+
+  /** Joins the audience at the head, taking what passed since `from` out of memory. False when memory is too short. */
+  function goLive(follower: Follower, from: number, rooms: Awaited<ReturnType<typeof roomsOfUserAt>>): boolean {
+    const missed = head.after(from);
+    if (missed === null) return false;
+    const observer = new LoneObserver(follower.base.userId, rooms);
+    for (const event of missed) {
+      if (observer.sees(event) && follower.wants(event)) follower.offer(event);
+    }
+    follower.passed(head.position);
+    audience.add(follower, observer.rooms());
+    open.add(follower);
+    return true;
+  }
+
+  return {
+    async open(token) {
+      const base = { userId: token.userId, deviceId: token.deviceId, rooms: token.rooms, users: token.users };
+      const known = token.position === null || (await head.reached(token.position, otherProcessMs));
+      // A position beyond the head belongs to a database that was set back: the client must sync anew. [EVS-2]
+      let from = known && token.position !== null ? token.position : head.position;
+      const follower = new Follower(base, from, Math.max(options.backlogLimit, replayLimit));
+      if (!known) follower.limit();
+      for (;;) {
+        const to = head.position;
+        await replay(follower, from, to);
+        const rooms = await roomsOfUserAt(reader, base.userId, to);
+        from = to;
+        if (closing || goLive(follower, from, rooms)) break;
+      }
+      if (closing) follower.end(null);
+      return follower;
+    },
+    close(follower) {
+      follower.end(null);
+      audience.remove(follower);
+      open.delete(follower);
+    },
+    end({ userId, deviceId }, failure) {
+      for (const follower of audience.ofUser(userId)) {
+        if (deviceId === null || follower.base.deviceId === deviceId) follower.end(failure);
+      }
+    },
+    shutDown() {
+      closing = true;
+      clearInterval(freshener);
+      for (const follower of open) follower.end(null);
+    },
+    count: () => open.size,
+  };
+}

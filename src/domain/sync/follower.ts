@@ -1,0 +1,126 @@
+import type { StoredEvent } from "../../model/event.ts";
+import type { StreamBase } from "../../model/tokens.ts";
+
+/** One step of a stream: the events that a follower gets, and the position reached with them. [EVS-1] */
+export interface Step {
+  events: StoredEvent[];
+  position: number;
+  /** Events were left out, and the stream goes on from `position`. [EVS-2, EVS-13] */
+  limited: boolean;
+}
+
+/** At most this many events in one step. */
+const eventsPerStep = 100;
+
+/**
+ * What waits for one open stream, in bounded memory. It is pulled by whoever writes to the socket, so a consumer that is
+ * slow lets events pile up here, and past the bound they are dropped for one `limited` step. [EVS-13]
+ */
+export class Follower {
+  readonly base: StreamBase;
+  readonly #rooms: Set<string> | null;
+  readonly #bound: number;
+  #pending: StoredEvent[] = [];
+  /** The position of the newest event that was looked at for this follower. */
+  #seen: number;
+  #delivered: number;
+  #limited = false;
+  #idleDue = false;
+  #ended = false;
+  #failure: Error | null = null;
+  #wake: (() => void) | null = null;
+
+  constructor(base: StreamBase, position: number, bound: number) {
+    this.base = base;
+    this.#rooms = base.rooms === null ? null : new Set(base.rooms);
+    this.#bound = bound;
+    this.#seen = position;
+    this.#delivered = position;
+    // The first step tells the client that it is live, and from where on.
+    this.#idleDue = true;
+  }
+
+  /** Whether the follower asked for this event, which its user may see. [STR-1, ACT-15] */
+  wants(event: StoredEvent): boolean {
+    if (this.#rooms !== null && !this.#rooms.has(event.roomId)) return false;
+    if (event.insertedAfterId !== null) return false;
+    const acted = event.sender === this.base.userId && event.action?.deviceId === this.base.deviceId;
+    return !(event.suppressed && acted);
+  }
+
+  /** Takes an event that it wants. */
+  offer(event: StoredEvent): void {
+    this.#seen = event.position;
+    if (this.#limited) return;
+    this.#pending.push(event);
+    if (this.#pending.length > this.#bound) {
+      this.#pending = [];
+      this.#limited = true;
+    }
+    this.#wake?.();
+  }
+
+  /** Everything up to this position has been offered. */
+  passed(position: number): void {
+    this.#seen = position;
+  }
+
+  /** There was more to replay than is replayed: one `limited` step, then live. [EVS-2] */
+  limit(): void {
+    this.#pending = [];
+    this.#limited = true;
+    this.#wake?.();
+  }
+
+  /** Sends an empty step if nothing else was sent since the position moved, so that the client's token stays young. */
+  keepYoung(): void {
+    if (this.#pending.length > 0 || this.#seen === this.#delivered) return;
+    this.#idleDue = true;
+    this.#wake?.();
+  }
+
+  /** Ends the stream, with an error that the client is told or without. */
+  end(failure: Error | null): void {
+    this.#ended = true;
+    this.#failure = failure;
+    this.#pending = [];
+    this.#wake?.();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The next step, as soon as there is one; null after the end. Rejects with the error that ended the stream. */
+  async next(): Promise<Step | null> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#ended) return null;
+      const step = this.#take();
+      if (step !== null) return step;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = null;
+    }
+  }
+
+  #take(): Step | null {
+    if (this.#limited) {
+      this.#limited = false;
+      this.#idleDue = false;
+      return this.#step([], this.#seen, true);
+    }
+    if (this.#pending.length > 0) {
+      const events = this.#pending.splice(0, eventsPerStep);
+      this.#idleDue = false;
+      return this.#step(events, this.#pending.length > 0 ? events.at(-1)!.position : this.#seen, false);
+    }
+    if (!this.#idleDue) return null;
+    this.#idleDue = false;
+    return this.#step([], this.#seen, false);
+  }
+
+  #step(events: StoredEvent[], position: number, limited: boolean): Step {
+    this.#delivered = position;
+    return { events, position, limited };
+  }
+}

@@ -1,0 +1,62 @@
+/** Every code that a client may meet; the GraphQL enum `ErrorCode` lists the same. */
+export const errorCodes = [
+  "UNAUTHENTICATED",
+  "UNKNOWN_TOKEN",
+  "BAD_CREDENTIALS",
+  "STALE_SESSION",
+  "FORBIDDEN",
+  "NOT_FOUND",
+  "BAD_INPUT",
+  "BAD_TOKEN",
+  "TOO_LARGE",
+  "TOO_COMPLEX",
+  "CONFLICT",
+  "USER_IN_USE",
+  "ALIAS_IN_USE",
+  "EXCLUSIVE",
+  "INVALID_USERNAME",
+  "WEAK_PASSWORD",
+  "REGISTRATION_CLOSED",
+  "BAD_STATE_KEY",
+  "UNKNOWN_CAPABILITIES",
+  "CALL_ENDED",
+  "CALL_TAKEN",
+  "RATE_LIMITED",
+  "OVERLOADED",
+  "TIMEOUT",
+  "UNSUPPORTED",
+  "INTERNAL",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/**
+ * What the domain throws for whatever a caller may learn. Each transport maps it once; any other error is an internal
+ * one and is masked there. `details` goes to the client, e.g. `{field: "roomId"}`.
+ */
+export class HearthError extends Error {
+  override readonly name = "HearthError";
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, details: Record<string, unknown> = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** `BAD_INPUT` about one named field. */
+export function badInput(field: string, problem: string): HearthError {
+  return new HearthError("BAD_INPUT", `${field}: ${problem}`, { field });
+}
+
+/** The one answer about rooms that don't exist and rooms that the requester may not see. [EV-9] */
+export function roomNotFound(): HearthError {
+  return new HearthError("NOT_FOUND", "There is no such room, or you may not see it.");
+}
+
+/** The one answer about events that don't exist and events that the requester may not see. [EV-9] */
+export function eventNotFound(): HearthError {
+  return new HearthError("NOT_FOUND", "There is no such event, or you may not see it.");
+}

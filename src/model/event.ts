@@ -1,0 +1,188 @@
+import type { EventId, RoomId, UserId } from "./ids.ts";
+import { badInput } from "./errors.ts";
+import type { Place } from "./order.ts";
+
+export type EventKind = "STATE" | "MESSAGE" | "EPHEMERAL";
+
+/** The state key that stands for the older empty one. [EV-2] */
+export const emptyStateKey = "_";
+
+/** A parent that an event relates to, with the key that reactions carry. [REL-1, REL-4] */
+export interface EventRelation {
+  type: string;
+  eventId: EventId;
+  key: string | null;
+}
+
+/** An event as it is stored. */
+export interface StoredEvent {
+  kind: "STATE" | "MESSAGE";
+  /** Place in the stream of the whole server. [STR-3] */
+  position: number;
+  eventId: EventId;
+  roomId: RoomId;
+  place: Place;
+  /** Without the kind's prefix. */
+  type: string;
+  stateKey: string | null;
+  /** A user id, or the server's name. [EV-5] */
+  sender: string;
+  /** Milliseconds since the epoch. [EV-7] */
+  sentAt: number;
+  /** Canonical JSON; null when the event deletes its state. [ACT-9] */
+  content: string | null;
+  replacesId: EventId | null;
+  updatesId: EventId | null;
+  relatesTo: EventRelation[];
+  redactsId: EventId | null;
+  redactedById: EventId | null;
+  /** Set on out-of-order events. [EVS-6] */
+  insertedAfterId: EventId | null;
+  /** The device that acted and its action id; other devices never see them. [EVS-8] */
+  action: { deviceId: string; actionId: string | null } | null;
+  /** The acting device asked not to get it on its stream. [ACT-15] */
+  suppressed: boolean;
+  /** The room's auth version that the event brought about, if it moved it. */
+  authVersion: number | null;
+}
+
+/** An event that is made from others when it is delivered, and never stored. */
+export interface EphemeralEvent {
+  kind: "EPHEMERAL";
+  eventId: string;
+  roomId: RoomId | null;
+  type: string;
+  sender: string;
+  sentAt: number;
+  content: string;
+}
+
+export type AnyEvent = StoredEvent | EphemeralEvent;
+
+/** What an action wants appended; the writer adds ids, position, place and time. */
+export interface EventDraft {
+  type: string;
+  /** Undefined for message events. */
+  stateKey?: string;
+  sender: string;
+  /** Canonical JSON; null deletes the state. */
+  content: string | null;
+  updatesId?: EventId;
+  relatesTo?: EventRelation[];
+  redactsId?: EventId;
+  /** Milliseconds since the epoch; the writer's clock unless given. [AS-7] */
+  sentAt?: number;
+  /** The action id of this event of a batch, where it isn't the batch's. [ACT-2] */
+  actionId?: string;
+}
+
+/** State whose change makes authorisations done before it stale. [EV-9] */
+const authorisingTypes = new Set([
+  "m.room.create",
+  "m.room.member",
+  "m.room.power_levels",
+  "m.room.join_rules",
+  "m.room.history_visibility",
+]);
+
+/** Whether the event can change who may do what in its room. */
+export function movesAuth(event: { type: string; stateKey?: string | null | undefined }): boolean {
+  return event.stateKey !== undefined && event.stateKey !== null && authorisingTypes.has(event.type);
+}
+
+/** `state:m.room.name` [EV-1] */
+export function qualifiedType(event: AnyEvent): string {
+  return `${event.kind.toLowerCase()}:${event.type}`;
+}
+
+/**
+ * The plain type of an input that may carry its kind as a prefix. [EV-1]
+ * Throws `BAD_INPUT` for a prefix of another kind, and for empty, overlong or unprintable types.
+ */
+export function plainType(type: string, kind: "STATE" | "MESSAGE", field: string): string {
+  const match = /^(state|message|ephemeral):(.*)$/s.exec(type);
+  const plain = match ? (match[2] ?? "") : type;
+  if (match && match[1] !== kind.toLowerCase()) {
+    throw badInput(field, `is the type of ${match[1]} events, not of ${kind.toLowerCase()} events`);
+  }
+  // eslint-disable-next-line no-control-regex
+  if (plain === "" || Buffer.byteLength(plain) > 255 || /[\u0000-\u001f\u007f]/.test(plain) || !plain.isWellFormed()) {
+    throw badInput(field, "is empty, longer than 255 bytes or holds control characters");
+  }
+  return plain;
+}
+
+/** The parsed content; null when the event deletes its state. */
+export function contentOf(event: AnyEvent): Record<string, unknown> | null {
+  return event.content === null ? null : (JSON.parse(event.content) as Record<string, unknown>);
+}
+
+/** Whether this is the device that acted, which alone sees the action id. [EVS-8] */
+export function actedFrom(event: StoredEvent, viewer: { userId: UserId; deviceId: string }): boolean {
+  return event.sender === viewer.userId && event.action?.deviceId === viewer.deviceId;
+}
+
+/**
+ * The event as one JSON document in client form: prefixed type, `origin_server_ts` in milliseconds. [EV-1, EV-7]
+ * A deleted state event has no `content`; `action_id` is there only for the device that acted.
+ */
+export function clientJson(
+  event: AnyEvent,
+  viewer: { userId: UserId; deviceId: string } | null,
+  prevContent: Record<string, unknown> | null,
+): Record<string, unknown> {
+  const json: Record<string, unknown> = {
+    event_id: event.eventId,
+    type: qualifiedType(event),
+    sender: event.sender,
+    origin_server_ts: event.sentAt,
+  };
+  if (event.roomId !== null) json["room_id"] = event.roomId;
+  const content = contentOf(event);
+  if (content !== null) json["content"] = content;
+  if (event.kind === "EPHEMERAL") return json;
+  if (event.stateKey !== null) json["state_key"] = event.stateKey;
+  if (prevContent !== null) json["prev_content"] = prevContent;
+  if (event.replacesId !== null) json["replaces_state"] = event.replacesId;
+  if (event.updatesId !== null) json["updates"] = event.updatesId;
+  if (event.relatesTo.length > 0) json["relates_to"] = relationsJson(event.relatesTo);
+  if (event.redactsId !== null) json["redacts"] = event.redactsId;
+  if (event.redactedById !== null) json["redacted_by"] = event.redactedById;
+  if (event.insertedAfterId !== null) json["inserted_after"] = event.insertedAfterId;
+  if (viewer && actedFrom(event, viewer) && event.action?.actionId) json["action_id"] = event.action.actionId;
+  return json;
+}
+
+/** The `relates_to` list of event JSON. [REL-1] */
+export function relationsJson(relations: EventRelation[]): Record<string, unknown>[] {
+  return relations.map(({ type, eventId, key }) => ({ type, event_id: eventId, ...(key === null ? {} : { key }) }));
+}
+
+/** Only the named keys of an event document, `content.body` naming a nested one. Encrypted content stays whole. [FIL-5] */
+export function pickFields(json: Record<string, unknown>, fields: string[]): Record<string, unknown> {
+  const picked: Record<string, unknown> = {};
+  for (const field of fields) {
+    const whole = field.startsWith("content.") && /(^|:)m\.room\.encrypted$/.test(String(json["type"]));
+    copyPath(json, picked, whole ? ["content"] : field.split("."));
+  }
+  return picked;
+}
+
+function copyPath(from: Record<string, unknown>, to: Record<string, unknown>, path: string[]): void {
+  // Content keys may hold dots themselves: the longest prefix that is a key wins.
+  for (let length = path.length; length > 0; length--) {
+    const key = path.slice(0, length).join(".");
+    if (!Object.hasOwn(from, key)) continue;
+    const value = from[key];
+    const rest = path.slice(length);
+    if (rest.length === 0) {
+      Object.defineProperty(to, key, { value, enumerable: true, configurable: true, writable: true });
+    } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      const inner: unknown = Object.hasOwn(to, key) ? to[key] : {};
+      if (inner === value) return;
+      Object.defineProperty(to, key, { value: inner, enumerable: true, configurable: true, writable: true });
+      copyPath(value as Record<string, unknown>, inner as Record<string, unknown>, rest);
+    }
+    return;
+  }
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+
+const level = z.number({ error: "is no integer" }).refine(Number.isSafeInteger, "is no integer within ±(2^53−1)");
+
+/** `m.room.power_levels` as clients set it: every key optional. */
+export const powerLevelsContent = z.looseObject({
+  users: z.record(z.string(), level).optional(),
+  users_default: level.optional(),
+  events: z.record(z.string(), level).optional(),
+  events_default: level.optional(),
+  state_default: level.optional(),
+  invite: level.optional(),
+  kick: level.optional(),
+  ban: level.optional(),
+  redact: level.optional(),
+});
+
+/** Power levels with every default filled in. [EV-9] */
+export interface PowerLevels {
+  users: Record<string, number>;
+  usersDefault: number;
+  events: Record<string, number>;
+  eventsDefault: number;
+  stateDefault: number;
+  invite: number;
+  kick: number;
+  ban: number;
+  redact: number;
+}
+
+/**
+ * The levels that hold in a room: those of the content, else the defaults. Without any power levels event, the creator
+ * has 100. Content that isn't valid counts as none of its keys being there.
+ */
+export function powerLevels(content: unknown, creator: string | null): PowerLevels {
+  const parsed = powerLevelsContent.safeParse(content ?? {});
+  const given = parsed.success ? parsed.data : {};
+  return {
+    users: given.users ?? (content === null && creator !== null ? { [creator]: 100 } : {}),
+    usersDefault: given.users_default ?? 0,
+    events: given.events ?? {},
+    eventsDefault: given.events_default ?? 0,
+    stateDefault: given.state_default ?? 50,
+    invite: given.invite ?? 0,
+    kick: given.kick ?? 50,
+    ban: given.ban ?? 50,
+    redact: given.redact ?? 50,
+  };
+}
+
+/** The level of a user. */
+export function levelOf(power: PowerLevels, userId: string): number {
+  return Object.hasOwn(power.users, userId) ? power.users[userId]! : power.usersDefault;
+}
+
+/** The level that a user needs for sending an event of this type. */
+export function levelFor(power: PowerLevels, type: string, isState: boolean): number {
+  if (Object.hasOwn(power.events, type)) return power.events[type]!;
+  return isState ? power.stateDefault : power.eventsDefault;
+}

@@ -1,0 +1,123 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { HearthError } from "./errors.ts";
+import type { UserId, RoomId } from "./ids.ts";
+
+/** A choice of rooms and users for one device; null means all. [STR-1, STR-2] */
+export interface StreamBase {
+  userId: UserId;
+  deviceId: string;
+  rooms: RoomId[] | null;
+  users: UserId[] | null;
+}
+
+/** A stream token taken apart; position null means that it is unused. [STR-1] */
+export interface StreamToken extends StreamBase {
+  position: number | null;
+}
+
+/** Lists that chunk tokens belong to; a token of one is refused by the others. [STR-4] */
+export type ChunkFamily = "room" | "state" | "members" | "rooms";
+
+export interface Tokens {
+  /** Writes a stream token; use `base` once and `at` per position where many are made for one subscription. */
+  stream(token: StreamToken): string;
+  streamBase(base: StreamBase): string;
+  streamAt(base: string, position: number): string;
+  /** Reads a stream token of this user and device, else throws `BAD_TOKEN`. [FIL-6, STR-2] */
+  readStream(text: string, owner: { userId: UserId; deviceId: string }): StreamToken;
+  /** Writes a place in a list; `scope` names the list's owner, e.g. the room id. [STR-4] */
+  chunk(family: ChunkFamily, scope: string, key: ChunkKey): string;
+  /** Reads a place of that family and scope, else throws `BAD_TOKEN`. */
+  readChunk(text: string, family: ChunkFamily, scope: string): ChunkKey;
+}
+
+export type ChunkKey = (string | number)[];
+
+/** Longest encoded choice of rooms and users, in bytes. */
+const maxBaseBytes = 2048;
+
+/**
+ * Signed, self-contained tokens. They carry the database's epoch and a key id; signatures are checked before anything is
+ * decoded. A stream token is `s1.key.base.mac.position.mac`: the base is signed once per subscription and the position
+ * once per event, so that the bytes of an event can be shared between subscribers.
+ */
+export function createTokens(secret: Uint8Array, epoch: string): Tokens {
+  const keyId = createHash("sha256").update(secret).digest("base64url").slice(0, 6);
+  const sign = (text: string): string =>
+    createHmac("sha256", secret).update(`${epoch} ${text}`).digest("base64url").slice(0, 22);
+  const streamPrefix = `s1.${keyId}.`;
+  const chunkPrefix = `c1.${keyId}.`;
+
+  function streamBase(base: StreamBase): string {
+    const payload = encode([base.userId, base.deviceId, base.rooms, base.users]);
+    if (payload.length > maxBaseBytes) {
+      throw new HearthError("TOO_LARGE", "The token would name too many rooms and users.", { field: "rooms" });
+    }
+    return `${streamPrefix}${payload}.${sign(`stream ${payload}`)}`;
+  }
+
+  // All subscribers of an event share its position, so the newest signature is nearly always the one asked for.
+  let newest = { position: -1, text: "" };
+  function positionText(position: number): string {
+    if (newest.position === position) return newest.text;
+    const digits = position.toString(36);
+    newest = { position, text: `${digits}.${sign(`position ${digits}`)}` };
+    return newest.text;
+  }
+
+  return {
+    streamBase,
+    streamAt: (base, position) => `${base}.${positionText(position)}`,
+    stream(token) {
+      const base = streamBase(token);
+      return token.position === null
+        ? `${base}.new.${sign("position new")}`
+        : `${base}.${positionText(token.position)}`;
+    },
+    readStream(text, owner) {
+      const [payload, mac, position, positionMac, ...rest] = partsOf(text, streamPrefix);
+      if (rest.length > 0 || !payload || !position) throw badToken();
+      verify(sign(`stream ${payload}`), mac);
+      verify(sign(`position ${position}`), positionMac);
+      const [userId, deviceId, rooms, users] = decode(payload) as [string, string, string[] | null, string[] | null];
+      if (userId !== owner.userId || deviceId !== owner.deviceId) throw badToken();
+      return { userId, deviceId, rooms, users, position: position === "new" ? null : parseInt(position, 36) };
+    },
+    chunk(family, scope, key) {
+      const payload = encode([family, scope, ...key]);
+      return `${chunkPrefix}${payload}.${sign(`chunk ${payload}`)}`;
+    },
+    readChunk(text, family, scope) {
+      const [payload, mac, ...rest] = partsOf(text, chunkPrefix);
+      if (rest.length > 0 || !payload) throw badToken();
+      verify(sign(`chunk ${payload}`), mac);
+      const [ofFamily, ofScope, ...key] = decode(payload) as [string, string, ...ChunkKey];
+      if (ofFamily !== family || ofScope !== scope) throw badToken();
+      return key;
+    },
+  };
+}
+
+function partsOf(text: string, prefix: string): string[] {
+  if (text.length > 2 * maxBaseBytes || !text.startsWith(prefix)) throw badToken();
+  return text.slice(prefix.length).split(".");
+}
+
+function verify(expected: string, given: string | undefined): void {
+  if (given === undefined || given.length !== expected.length) throw badToken();
+  if (!timingSafeEqual(Buffer.from(expected), Buffer.from(given, "latin1"))) {
+    throw badToken();
+  }
+}
+
+function encode(payload: unknown): string {
+  return Buffer.from(JSON.stringify(payload)).toString("base64url");
+}
+
+function decode(payload: string): unknown {
+  return JSON.parse(Buffer.from(payload, "base64url").toString());
+}
+
+function badToken(): HearthError {
+  return new HearthError("BAD_TOKEN", "The token is malformed, of another kind, or not yours.");
+}

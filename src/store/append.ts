@@ -1,0 +1,159 @@
+import type { EventDraft } from "../model/event.ts";
+import { relationsJson } from "../model/event.ts";
+import type { Place } from "../model/order.ts";
+import { query, type Connection } from "./database.ts";
+
+/** An event that is ready to be stored but for its position. */
+export interface PlacedDraft extends EventDraft {
+  eventId: string;
+  sentAt: number;
+  /** Undefined: at the end of the room. */
+  place?: Place;
+  insertedAfterId?: string;
+  inForce?: boolean;
+  device: string | null;
+  actionId?: string;
+  suppressed: boolean;
+  authVersion: number | null;
+}
+
+/** The events of one action, which stand or fall together. */
+export interface BatchUnit {
+  roomId: string;
+  /** The auth version that the unit was authorised on; null for a new room. */
+  version: number | null;
+  /** The auth version that the unit brings about; null when it moves none. */
+  nextVersion: number | null;
+  newRoom: { creator: string; createdAt: number; published: boolean; alias: string | null } | null;
+  action: { userId: string; deviceId: string; actionId: string; requestHash: string } | null;
+  /** The events that answer the action: its own, or the older ones that made it unnecessary. */
+  answerIds: string[];
+  events: PlacedDraft[];
+}
+
+export interface UnitVerdict {
+  outcome: "appended" | "repeated" | "stale";
+  /** For repeated units: the first outcome. */
+  eventIds: string[] | null;
+  requestHash: string | null;
+}
+
+export interface BatchResult {
+  /** The stream position before and after the batch; equal when nothing was appended. */
+  previous: number;
+  to: number;
+  units: UnitVerdict[];
+  /** By the number of the event in the batch; null when its unit wasn't appended. */
+  positions: (number | null)[];
+  /** By the number of the event in the batch: the event whose state slot it took. */
+  replaces: Record<number, string>;
+}
+
+/** Appends units in one statement and one transaction, under the append lock. See `append_batch` in the migrations. */
+export async function appendBatch(connection: Connection, processId: string, units: BatchUnit[]): Promise<BatchResult> {
+  const [row] = await query<{ result: RawResult }>(
+    connection,
+    "SELECT append_batch($1::jsonb) AS result",
+    batchJson(processId, units),
+  );
+  const { previous, to, units: verdicts, positions, replaces } = row!.result;
+  return {
+    previous,
+    to,
+    positions,
+    replaces,
+    units: verdicts.map(({ outcome, event_ids, request_hash }) => ({
+      outcome,
+      eventIds: event_ids,
+      requestHash: request_hash,
+    })),
+  };
+}
+
+/** Takes the append lock for the rest of the transaction. */
+export async function lockAppending(connection: Connection): Promise<void> {
+  await query(connection, "SELECT append_lock()::text");
+}
+
+/** The newest position at which anything is stored; everything up to it is visible to later statements. */
+export async function streamHead(connection: Connection): Promise<number> {
+  const [row] = await query<{ head: number }>(connection, "SELECT stream_head()::float8 AS head");
+  return row!.head;
+}
+
+/** What was done under an action id, if anything was. [ACT-2] */
+export async function findAction(
+  connection: Connection,
+  action: { userId: string; deviceId: string; actionId: string },
+): Promise<{ requestHash: string; eventIds: string[] } | null> {
+  const [row] = await query<{ request_hash: string; event_ids: string[] }>(
+    connection,
+    "SELECT request_hash, event_ids FROM action WHERE user_id = $1 AND device_id = $2 AND action_id = $3",
+    action.userId,
+    action.deviceId,
+    action.actionId,
+  );
+  return row ? { requestHash: row.request_hash, eventIds: row.event_ids } : null;
+}
+
+interface RawResult {
+  previous: number;
+  to: number;
+  units: { n: number; outcome: UnitVerdict["outcome"]; event_ids: string[] | null; request_hash: string | null }[];
+  positions: (number | null)[];
+  replaces: Record<number, string>;
+}
+
+function batchJson(processId: string, units: BatchUnit[]): string {
+  const events: unknown[] = [];
+  const relations: unknown[] = [];
+  const unitRows = units.map((unit, number) => {
+    for (const event of unit.events) {
+      for (const { type, eventId, key } of event.relatesTo ?? []) {
+        relations.push({ event: events.length, parent: eventId, type, key });
+      }
+      events.push(eventJson(event, events.length, number, unit.roomId));
+    }
+    return {
+      n: number,
+      room: unit.roomId,
+      version: unit.version,
+      next: unit.nextVersion,
+      user_id: unit.action?.userId,
+      device_id: unit.action?.deviceId,
+      action_id: unit.action?.actionId,
+      request_hash: unit.action?.requestHash,
+      answer_ids: unit.answerIds,
+      creator: unit.newRoom?.creator,
+      created_at: unit.newRoom?.createdAt,
+      published: unit.newRoom?.published,
+      alias: unit.newRoom?.alias,
+    };
+  });
+  return JSON.stringify({ process: processId, units: unitRows, events, relations });
+}
+
+function eventJson(event: PlacedDraft, number: number, unit: number, roomId: string): unknown {
+  return {
+    n: number,
+    unit,
+    id: event.eventId,
+    room: roomId,
+    major: event.place?.major,
+    minor: event.place?.minor,
+    type: event.type,
+    state_key: event.stateKey,
+    sender: event.sender,
+    sent_at: event.sentAt,
+    content: event.content,
+    in_force: event.inForce,
+    updates: event.updatesId,
+    relates_to: event.relatesTo?.length ? JSON.stringify(relationsJson(event.relatesTo)) : undefined,
+    redacts: event.redactsId,
+    inserted_after: event.insertedAfterId,
+    device: event.device,
+    action: event.actionId,
+    suppressed: event.suppressed,
+    auth_version: event.authVersion,
+  };
+}

@@ -1,0 +1,63 @@
+import { PrismaPg } from "@prisma/adapter-pg";
+import { PrismaClient, type Prisma } from "../../generated/prisma/client.ts";
+
+/** Prisma's client or a transaction of it: the first argument of every function of the store. */
+export type Connection = Prisma.TransactionClient;
+
+export interface Database {
+  url: string;
+  /** For reading, and for writing whatever takes no stream position. */
+  reader: PrismaClient;
+  /** One connection of its own for the writer, with time limits that keep a stalled holder from stopping everybody. */
+  writer: PrismaClient;
+  /** Statements that were sent since the start; stays 0 unless they are counted. */
+  statements(): number;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** Connections of the reading pool; 10 unless given. */
+  readers?: number;
+  /** Count statements, which costs a little for each. */
+  countStatements?: boolean;
+}
+
+/** A paused or dead holder of the append lock is cut off by the database after this long. */
+const writerLimits = {
+  idle_in_transaction_session_timeout: "2s",
+  statement_timeout: "10s",
+  transaction_timeout: "10s",
+};
+
+/** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 17 or later. */
+export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  let sent = 0;
+  const onStatement = options.countStatements ? () => (sent += 1) : null;
+  const reader = client(url, { max: options.readers ?? 10 }, onStatement);
+  const writerOptions = Object.entries(writerLimits)
+    .map(([name, limit]) => `-c ${name}=${limit}`)
+    .join(" ");
+  const writer = client(url, { max: 1, options: writerOptions }, onStatement);
+  return {
+    url,
+    reader,
+    writer,
+    statements: () => sent,
+    async close() {
+      await Promise.all([reader.$disconnect(), writer.$disconnect()]);
+    },
+  };
+}
+
+function client(url: string, pool: { max: number; options?: string }, onStatement: (() => void) | null): PrismaClient {
+  const adapter = new PrismaPg({ connectionString: url, ...pool });
+  if (onStatement === null) return new PrismaClient({ adapter });
+  const counted = new PrismaClient({ adapter, log: [{ emit: "event", level: "query" }] });
+  counted.$on("query", onStatement);
+  return counted;
+}
+
+/** Runs a parametrised statement and gives its rows. The text must hold no values. */
+export function query<Row>(connection: Connection, text: string, ...values: unknown[]): Promise<Row[]> {
+  return connection.$queryRawUnsafe<Row[]>(text, ...values);
+}

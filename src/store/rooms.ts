@@ -1,0 +1,179 @@
+import type { HistoryVisibility, JoinRule, Membership } from "../model/content/typed.ts";
+import type { RoomRules } from "../model/room.ts";
+import { query, type Connection } from "./database.ts";
+
+export interface MembershipPeriod {
+  from: number;
+  to: number | null;
+  membership: Membership;
+  previous: Membership | null;
+}
+
+export interface VisibilityPeriod {
+  from: number;
+  to: number | null;
+  visibility: HistoryVisibility;
+}
+
+/** A room with all that decides what one user may see of it. */
+export interface RoomHistory {
+  roomId: string;
+  creator: string;
+  createdAt: Date;
+  published: boolean;
+  memberships: MembershipPeriod[];
+  visibilities: VisibilityPeriod[];
+}
+
+/** Rooms that exist, with the periods that decide what this user may see of them; one statement. [EV-9] */
+export async function roomHistories(
+  connection: Connection,
+  userId: string,
+  roomIds: readonly string[],
+): Promise<RoomHistory[]> {
+  const rows = await query<{
+    room_id: string;
+    creator: string;
+    created_at: Date;
+    published: boolean;
+    memberships: MembershipPeriod[] | null;
+    visibilities: VisibilityPeriod[] | null;
+  }>(
+    connection,
+    `SELECT room.room_id, room.creator, room.created_at, room.published,
+       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'membership', membership,
+          'previous', previous) ORDER BY from_position)
+        FROM membership_period AS period WHERE period.room_id = room.room_id AND period.user_id = $1) AS memberships,
+       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'visibility', visibility)
+          ORDER BY from_position)
+        FROM visibility_period AS period WHERE period.room_id = room.room_id) AS visibilities
+     FROM room WHERE room.room_id = ANY ($2::text[])`,
+    userId,
+    roomIds,
+  );
+  return rows.map((row) => ({
+    roomId: row.room_id,
+    creator: row.creator,
+    createdAt: new Date(row.created_at),
+    published: row.published,
+    memberships: row.memberships ?? [],
+    visibilities: row.visibilities ?? [],
+  }));
+}
+
+/** What authorisation reads of a room, with the memberships of the users named, all of one moment. Null: no such room. */
+export async function roomRules(
+  connection: Connection,
+  roomId: string,
+  userIds: readonly string[],
+): Promise<{ rules: RoomRules; memberships: Map<string, Membership> } | null> {
+  const [row] = await query<{
+    version: number;
+    creator: string;
+    state: Record<string, string> | null;
+    memberships: Record<string, Membership> | null;
+  }>(
+    connection,
+    `SELECT room.auth_version::float8 AS version, room.creator,
+       (SELECT json_object_agg(current_state.type, event.content)
+        FROM current_state JOIN event ON event.event_id = current_state.event_id
+        WHERE current_state.room_id = room.room_id AND current_state.state_key = '_' AND NOT current_state.deleted
+          AND current_state.type IN ('m.room.power_levels', 'm.room.join_rules', 'm.room.history_visibility')) AS state,
+       (SELECT json_object_agg(user_id, membership) FROM member
+        WHERE member.room_id = room.room_id AND user_id = ANY ($2::text[])) AS memberships
+     FROM room WHERE room.room_id = $1`,
+    roomId,
+    userIds,
+  );
+  if (!row) return null;
+  const content = (type: string): Record<string, unknown> | null =>
+    row.state?.[type] === undefined ? null : (JSON.parse(row.state[type]) as Record<string, unknown>);
+  const rules: RoomRules = {
+    roomId,
+    version: row.version,
+    creator: row.creator,
+    powerContent: content("m.room.power_levels"),
+    joinRule: (content("m.room.join_rules")?.["join_rule"] as JoinRule | undefined) ?? "invite",
+    visibility:
+      (content("m.room.history_visibility")?.["history_visibility"] as HistoryVisibility | undefined) ?? "shared",
+  };
+  return { rules, memberships: new Map(Object.entries(row.memberships ?? {})) };
+}
+
+/** Memberships of users in one room, with the room's auth version of the same moment. */
+export async function membershipsOf(
+  connection: Connection,
+  roomId: string,
+  userIds: readonly string[],
+): Promise<{ version: number; memberships: Map<string, Membership> } | null> {
+  const [row] = await query<{ version: number; memberships: Record<string, Membership> | null }>(
+    connection,
+    `SELECT auth_version::float8 AS version,
+       (SELECT json_object_agg(user_id, membership) FROM member
+        WHERE member.room_id = room.room_id AND user_id = ANY ($2::text[])) AS memberships
+     FROM room WHERE room_id = $1`,
+    roomId,
+    userIds,
+  );
+  return row ? { version: row.version, memberships: new Map(Object.entries(row.memberships ?? {})) } : null;
+}
+
+/** The rooms that a user was joined to, invited to or knocking at, at a stream position. */
+export async function roomsOfUserAt(
+  connection: Connection,
+  userId: string,
+  position: number,
+): Promise<{ roomId: string; membership: Membership }[]> {
+  const rows = await query<{ room_id: string; membership: Membership }>(
+    connection,
+    `SELECT room_id, membership FROM membership_period
+     WHERE user_id = $1 AND membership IN ('join', 'invite', 'knock')
+       AND from_position <= $2::bigint AND (to_position IS NULL OR to_position > $2::bigint)`,
+    userId,
+    position,
+  );
+  return rows.map((row) => ({ roomId: row.room_id, membership: row.membership }));
+}
+
+/** A user's rooms by membership, the latest change first. */
+export async function roomsOfUser(
+  connection: Connection,
+  request: { userId: string; memberships: readonly Membership[]; after: { position: number } | null; limit: number },
+): Promise<{ roomId: string; position: number; eventId: string }[]> {
+  const rows = await query<{ room_id: string; position: number; event_id: string }>(
+    connection,
+    `SELECT room_id, position::float8 AS position, event_id FROM member
+     WHERE user_id = $1 AND membership = ANY ($2::text[]) AND ($3::bigint IS NULL OR position < $3::bigint)
+     ORDER BY position DESC LIMIT $4::integer`,
+    request.userId,
+    request.memberships,
+    request.after?.position ?? null,
+    request.limit,
+  );
+  return rows.map((row) => ({ roomId: row.room_id, position: row.position, eventId: row.event_id }));
+}
+
+export async function countRoomsOfUser(
+  connection: Connection,
+  userId: string,
+  memberships: readonly Membership[],
+): Promise<number> {
+  return (await connection.member.count({ where: { userId, membership: { in: [...memberships] } } })) || 0;
+}
+
+/** Aliases of rooms, sorted. */
+export async function aliasesOfRooms(
+  connection: Connection,
+  roomIds: readonly string[],
+): Promise<{ roomId: string; alias: string }[]> {
+  return connection.roomAlias.findMany({
+    where: { roomId: { in: [...roomIds] } },
+    select: { roomId: true, alias: true },
+    orderBy: { alias: "asc" },
+  });
+}
+
+/** The room behind an alias of this server. [ALI-1] */
+export async function roomOfAlias(connection: Connection, alias: string): Promise<string | null> {
+  return (await connection.roomAlias.findUnique({ where: { alias } }))?.roomId ?? null;
+}

@@ -1,0 +1,191 @@
+import type { Membership } from "../model/content/typed.ts";
+import type { StoredEvent } from "../model/event.ts";
+import { query, type Connection } from "./database.ts";
+import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
+
+/** A state slot of a room at a stream position. */
+export interface SlotAt {
+  roomId: string;
+  type: string;
+  stateKey: string;
+  at: number;
+}
+
+/** The event that holds a slot at a place: the index on slots gives it by one probe. */
+const holder = `SELECT ${eventColumns} FROM event
+  WHERE event.room_id = slot.room_id AND event.type = slot.type AND event.state_key = slot.state_key
+    AND event.in_force AND event.major <= slot.at
+  ORDER BY event.major DESC, event.minor DESC LIMIT 1`;
+
+/** The events that hold these slots, without those that are empty or deleted; one statement. */
+export async function stateInSlots(connection: Connection, slots: readonly SlotAt[]): Promise<StoredEvent[]> {
+  const rows = await query<EventRow>(
+    connection,
+    `SELECT held.* FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS slot(room_id, type, state_key, at)
+     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL`,
+    slots.map((slot) => slot.roomId),
+    slots.map((slot) => slot.type),
+    slots.map((slot) => slot.stateKey),
+    slots.map((slot) => slot.at),
+  );
+  return rows.map(eventOfRow);
+}
+
+export interface StatePageRequest {
+  roomId: string;
+  /** Stream position at which the state is read. */
+  at: number;
+  /** Null: all types. */
+  types: readonly string[] | null;
+  after: { type: string; stateKey: string } | null;
+  limit: number;
+}
+
+/** A page of a room's state by type and state key, at a stream position. Up to `limit` events. [SYN-7] */
+export async function statePage(connection: Connection, request: StatePageRequest): Promise<StoredEvent[]> {
+  const rows = await query<EventRow>(
+    connection,
+    `SELECT held.* FROM (
+       SELECT room_id, type, state_key, $2::bigint AS at FROM current_state
+       WHERE room_id = $1 AND ($3::text[] IS NULL OR type = ANY ($3::text[])) AND (type, state_key) > ($4, $5)
+       ORDER BY type, state_key
+     ) AS slot
+     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL
+     ORDER BY held.type, held.state_key LIMIT $6::integer`,
+    request.roomId,
+    request.at,
+    request.types,
+    request.after?.type ?? "",
+    request.after?.stateKey ?? "",
+    request.limit,
+  );
+  return rows.map(eventOfRow);
+}
+
+/** How many slots of a room are filled at a stream position. */
+export async function countState(
+  connection: Connection,
+  request: Pick<StatePageRequest, "roomId" | "at" | "types">,
+): Promise<number> {
+  const [row] = await query<{ count: number }>(
+    connection,
+    `SELECT count(*)::integer AS count FROM (
+       SELECT room_id, type, state_key, $2::bigint AS at FROM current_state
+       WHERE room_id = $1 AND ($3::text[] IS NULL OR type = ANY ($3::text[]))
+     ) AS slot
+     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL`,
+    request.roomId,
+    request.at,
+    request.types,
+  );
+  return row!.count;
+}
+
+export interface MemberRow {
+  roomId: string;
+  userId: string;
+  membership: Membership;
+  eventId: string;
+}
+
+/** Members as rows (room_id, user_id, membership, event_id): of the present, or of a position that an ex-member knows. */
+function membersAt(until: number | null): string {
+  if (until === null) return "SELECT room_id, user_id, membership, event_id FROM member WHERE room_id = $1";
+  return `SELECT held.room_id, held.state_key AS user_id, held.content::jsonb ->> 'membership' AS membership, held.event_id
+    FROM (SELECT room_id, type, state_key, ${Math.trunc(until)}::bigint AS at FROM current_state
+          WHERE room_id = $1 AND type = 'm.room.member') AS slot
+    CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL`;
+}
+
+export interface MembersRequest {
+  roomId: string;
+  /** Stream position at which members are read; null is the present. */
+  until: number | null;
+  memberships: readonly Membership[];
+  /** Part of the user id or display name; null: all. */
+  search: string | null;
+}
+
+const displayNameOf = `coalesce(
+  (SELECT event.content::jsonb ->> 'displayname' FROM current_state JOIN event USING (event_id)
+   WHERE current_state.room_id = members.room_id AND current_state.type = 'm.room.member.profile'
+     AND current_state.state_key = members.user_id AND NOT current_state.deleted),
+  (SELECT value::jsonb #>> '{}' FROM profile WHERE profile.user_id = members.user_id AND key = 'displayname'))`;
+
+const matching = `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
+  OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayNameOf}), lower($3)) > 0)`;
+
+/** Up to `limit` members by user id, after one. */
+export async function memberPage(
+  connection: Connection,
+  request: MembersRequest & { after: string | null; limit: number },
+): Promise<MemberRow[]> {
+  const rows = await query<{ room_id: string; user_id: string; membership: Membership; event_id: string }>(
+    connection,
+    `SELECT * FROM (${membersAt(request.until)}) AS members WHERE ${matching} AND members.user_id > $4
+     ORDER BY members.user_id LIMIT $5::integer`,
+    request.roomId,
+    request.memberships,
+    request.search,
+    request.after ?? "",
+    request.limit,
+  );
+  return rows.map((row) => ({
+    roomId: row.room_id,
+    userId: row.user_id,
+    membership: row.membership,
+    eventId: row.event_id,
+  }));
+}
+
+export async function countMembers(connection: Connection, request: MembersRequest): Promise<number> {
+  const [row] = await query<{ count: number }>(
+    connection,
+    `SELECT count(*)::integer AS count FROM (${membersAt(request.until)}) AS members WHERE ${matching}`,
+    request.roomId,
+    request.memberships,
+    request.search,
+  );
+  return row!.count;
+}
+
+/** Present members of rooms by name, where they have any membership; one statement. */
+export async function membersByName(
+  connection: Connection,
+  names: readonly { roomId: string; userId: string }[],
+): Promise<MemberRow[]> {
+  const rows = await query<{ room_id: string; user_id: string; membership: Membership; event_id: string }>(
+    connection,
+    `SELECT member.room_id, member.user_id, member.membership, member.event_id
+     FROM unnest($1::text[], $2::text[]) AS name(room_id, user_id)
+     JOIN member ON member.room_id = name.room_id AND member.user_id = name.user_id`,
+    names.map((name) => name.roomId),
+    names.map((name) => name.userId),
+  );
+  return rows.map((row) => ({
+    roomId: row.room_id,
+    userId: row.user_id,
+    membership: row.membership,
+    eventId: row.event_id,
+  }));
+}
+
+/** How many members of a membership each room has now; one statement. */
+export async function memberCounts(
+  connection: Connection,
+  roomIds: readonly string[],
+): Promise<Map<string, Map<Membership, number>>> {
+  const rows = await query<{ room_id: string; membership: Membership; count: number }>(
+    connection,
+    `SELECT room_id, membership, count(*)::integer AS count FROM member
+     WHERE room_id = ANY ($1::text[]) GROUP BY room_id, membership`,
+    roomIds,
+  );
+  const counts = new Map<string, Map<Membership, number>>();
+  for (const row of rows) {
+    const ofRoom = counts.get(row.room_id) ?? new Map<Membership, number>();
+    ofRoom.set(row.membership, row.count);
+    counts.set(row.room_id, ofRoom);
+  }
+  return counts;
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+import { CountReporter } from "./scripts/countReporter.ts";
+
+export default defineConfig({
+  test: {
+    environment: "node",
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/kit/globalSetup.ts",
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    reporters: ["default", new CountReporter()],
+  },
+});

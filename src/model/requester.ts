@@ -5,4 +5,6 @@ export interface Requester {
   userId: UserId;
   deviceId: string;
   admin: boolean;
+  /** The access token that was shown, by id: what it opened ends when it is revoked. */
+  tokenId: string;
 }

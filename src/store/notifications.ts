@@ -10,7 +10,7 @@ export interface StreamNotice {
 
 export interface NotificationHandlers {
   onStream(notice: StreamNotice): void;
-  /** Access tokens that no longer hold, by id. */
+  /** Ids of access tokens that no longer hold. */
   onRevoked(tokenIds: string[]): void;
   /** After connecting anew: notices may have been missed. */
   onConnected(): void;

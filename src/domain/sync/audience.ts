@@ -45,18 +45,14 @@ export class Audience {
       if (user !== subject) yield* user.followers;
     }
     // The subject of a membership event sees it if it concerned them before or after: the kicked get their kick.
-    if (subject !== undefined && this.moveMembership(subject, event)) yield* subject.followers;
+    if (subject !== undefined && this.#moveMembership(subject, event)) yield* subject.followers;
   }
 
   all(): Iterable<Follower> {
     return [...this.#users.values()].flatMap((user) => [...user.followers]);
   }
 
-  ofUser(userId: string): Follower[] {
-    return [...(this.#users.get(userId)?.followers ?? [])];
-  }
-
-  private moveMembership(user: Present, event: StoredEvent): boolean {
+  #moveMembership(user: Present, event: StoredEvent): boolean {
     const { roomId } = event;
     const concerned = user.joined.has(roomId) || user.pending.has(roomId);
     this.#leave(user, roomId);

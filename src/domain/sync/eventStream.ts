@@ -1,4 +1,3 @@
-import type { Requester } from "../../model/requester.ts";
 import type { Log } from "../../model/ports.ts";
 import type { StreamToken } from "../../model/tokens.ts";
 import type { Connection } from "../../store/database.ts";
@@ -13,10 +12,10 @@ export interface EventStream {
    * Opens a stream from a token's position, or from now on when it has none. [EVS-1, EVS-3]
    * The follower is fed until `close`; the caller pulls its steps.
    */
-  open(token: StreamToken): Promise<Follower>;
+  open(token: StreamToken, tokenId: string): Promise<Follower>;
   close(follower: Follower): void;
-  /** Ends the streams of a user's devices; all devices when none are named. */
-  end(owner: Pick<Requester, "userId"> & { deviceId: string | null }, failure: Error): void;
+  /** Ends the streams that were opened with these access tokens. [ACC-2] */
+  end(tokenIds: readonly string[], failure: Error): void;
   /** Ends all streams, for shutting down. */
   shutDown(): void;
   /** How many streams are open. */
@@ -88,12 +87,12 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   }
 
   return {
-    async open(token) {
+    async open(token, tokenId) {
       const base = { userId: token.userId, deviceId: token.deviceId, rooms: token.rooms, users: token.users };
       const known = token.position === null || (await head.reached(token.position, otherProcessMs));
       // A position beyond the head belongs to a database that was set back: the client must sync anew. [EVS-2]
       let from = known && token.position !== null ? token.position : head.position;
-      const follower = new Follower(base, from, Math.max(options.backlogLimit, replayLimit));
+      const follower = new Follower(base, tokenId, from, Math.max(options.backlogLimit, replayLimit));
       if (!known) follower.limit();
       for (;;) {
         const to = head.position;
@@ -110,10 +109,9 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       audience.remove(follower);
       open.delete(follower);
     },
-    end({ userId, deviceId }, failure) {
-      for (const follower of audience.ofUser(userId)) {
-        if (deviceId === null || follower.base.deviceId === deviceId) follower.end(failure);
-      }
+    end(tokenIds, failure) {
+      const revoked = new Set(tokenIds);
+      for (const follower of open) if (revoked.has(follower.tokenId)) follower.end(failure);
     },
     shutDown() {
       closing = true;

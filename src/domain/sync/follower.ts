@@ -18,6 +18,7 @@ const eventsPerStep = 100;
  */
 export class Follower {
   readonly base: StreamBase;
+  readonly tokenId: string;
   readonly #rooms: Set<string> | null;
   readonly #bound: number;
   #pending: StoredEvent[] = [];
@@ -30,8 +31,9 @@ export class Follower {
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(base: StreamBase, position: number, bound: number) {
+  constructor(base: StreamBase, tokenId: string, position: number, bound: number) {
     this.base = base;
+    this.tokenId = tokenId;
     this.#rooms = base.rooms === null ? null : new Set(base.rooms);
     this.#bound = bound;
     this.#seen = position;

@@ -1,0 +1,210 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { canonicalJson } from "../../model/canonicalJson.ts";
+import { HearthError, roomNotFound } from "../../model/errors.ts";
+import { movesAuth, relationsJson, type EventDraft, type StoredEvent } from "../../model/event.ts";
+import { clientChosenId } from "../../model/ids.ts";
+import type { Clock, Ids } from "../../model/ports.ts";
+import type { Requester } from "../../model/requester.ts";
+import { findAction, type BatchUnit } from "../../store/append.ts";
+import type { Connection, Database } from "../../store/database.ts";
+import { eventsById } from "../../store/events.ts";
+import { loadAuthority, type Authorities } from "../append/authorities.ts";
+import type { AppendOutcome, Writer } from "../append/writer.ts";
+import { authorise } from "../rules/authorise.ts";
+import type { RoomAuthority } from "../rules/authority.ts";
+import { accessToRooms } from "../views.ts";
+
+/** What every action works with. */
+export interface ActionTools {
+  database: Database;
+  writer: Writer;
+  authorities: Authorities;
+  clock: Clock;
+  ids: Ids;
+  serverName: string;
+}
+
+/** Keys that the inputs of all actions share. [ACT-2, ACT-15] */
+export const commonInput = {
+  actionId: clientChosenId.nullish(),
+  suppressOnStream: z.boolean().default(false),
+};
+
+export interface Action {
+  requester: Requester;
+  /** Names the action in the request's hash, so that no other action passes for it. */
+  name: string;
+  /** The parsed input, `actionId` included. */
+  input: { actionId?: string | null | undefined; suppressOnStream?: boolean };
+  roomId: string;
+  /** Everyone whose membership decides, besides the requester. */
+  userIds?: readonly string[];
+  /** What to append to the room as it stands; throws what refuses it. May run again when the room has changed. */
+  plan(room: RoomAuthority | null, connection: Connection): Plan | Promise<Plan>;
+}
+
+/** The events to append, or the ones that are there already and make the action unnecessary. */
+export type Plan =
+  | { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; room: RoomAuthority }
+  | { unchanged: string[] };
+
+/** An event is at most this many bytes of canonical JSON. [EV-8] */
+export const maxEventBytes = 65_536;
+/** What a document has besides the keys that are counted: event id, time and punctuation. */
+const fixedBytes = 256;
+/** After so many stale tries a unit is authorised under the lock. */
+const staleTries = 3;
+
+/**
+ * Runs an action: plans and authorises it against the room as it is known, appends it, and begins anew when the room has
+ * changed meanwhile. An action id that was used before gives its first outcome, or `CONFLICT` for another request. [ACT-2]
+ * Gives the events that answer the action, in order.
+ */
+export async function act(tools: ActionTools, action: Action): Promise<StoredEvent[]> {
+  const { requester, input } = action;
+  const { actionId = null, ...request } = input;
+  const requestHash = createHash("sha256")
+    .update(`${action.name} ${canonicalJson(request, "input")}`)
+    .digest("base64url");
+  const key = actionId === null ? null : { userId: requester.userId, deviceId: requester.deviceId, actionId };
+
+  async function firstOutcome(): Promise<StoredEvent[] | null> {
+    const done = key && (await findAction(tools.database.reader, key));
+    return done && answer(tools, { outcome: "repeated", ...done }, requestHash);
+  }
+
+  const prepare = async (room: RoomAuthority | null, connection: Connection): Promise<BatchUnit> => {
+    const plan = await action.plan(room, connection);
+    const recorded = key && { ...key, requestHash };
+    if ("unchanged" in plan) return unchangedUnit(action.roomId, room, recorded, plan.unchanged);
+    return unitOf(tools, action, plan, recorded);
+  };
+
+  try {
+    for (let tried = 0; tried < staleTries; tried++) {
+      const users = [requester.userId, ...(action.userIds ?? [])];
+      const room = await tools.authorities.load(action.roomId, users);
+      const unit = await prepare(room, tools.database.reader);
+      if (unit.events.length === 0 && key === null) return await eventsInOrder(tools, unit.answerIds);
+      const outcome = await tools.writer.append(unit);
+      if (outcome.outcome !== "stale") return await answer(tools, outcome, requestHash, unit.answerIds);
+      tools.authorities.forget(action.roomId);
+    }
+    let answerIds: string[] = [];
+    const outcome = await tools.writer.appendLocked(async (connection) => {
+      const room = await loadAuthority(connection, action.roomId, [requester.userId, ...(action.userIds ?? [])]);
+      const unit = await prepare(room, connection);
+      answerIds = unit.answerIds;
+      return unit;
+    });
+    return await answer(tools, outcome ?? { outcome: "stale" }, requestHash, answerIds);
+  } catch (error) {
+    if (!(error instanceof HearthError)) throw error;
+    // Done before, the action may be impossible now, such as leaving a room that was left.
+    const done = error.code === "CONFLICT" ? null : await firstOutcome();
+    if (done !== null) return done;
+    throw await concealed(tools, action, error);
+  }
+}
+
+/** A refusal tells nothing about a room that the requester may not see. [EV-9] */
+async function concealed(tools: ActionTools, action: Action, error: HearthError): Promise<HearthError> {
+  if (error.code !== "FORBIDDEN") return error;
+  const access = await accessToRooms(tools.database.reader, action.requester.userId, [action.roomId]);
+  const { membership = null, view = null } = access.get(action.roomId) ?? {};
+  const knows = view !== null || membership === "invite" || membership === "knock";
+  return knows ? error : roomNotFound();
+}
+
+async function answer(
+  tools: ActionTools,
+  outcome: AppendOutcome,
+  requestHash: string,
+  answerIds: string[] = [],
+): Promise<StoredEvent[]> {
+  switch (outcome.outcome) {
+    case "appended":
+      return outcome.events.length > 0 ? outcome.events : eventsInOrder(tools, answerIds);
+    case "repeated":
+      if (outcome.requestHash !== requestHash) {
+        throw new HearthError("CONFLICT", "actionId: was used for another request.", { field: "actionId" });
+      }
+      return eventsInOrder(tools, outcome.eventIds);
+    case "stale":
+      throw new HearthError("OVERLOADED", "The room changes too fast; try again with the same action id.");
+  }
+}
+
+async function eventsInOrder(tools: ActionTools, eventIds: readonly string[]): Promise<StoredEvent[]> {
+  const events = await eventsById(tools.database.reader, eventIds);
+  const byId = new Map(events.map((event) => [event.eventId, event]));
+  return eventIds.flatMap((eventId) => byId.get(eventId) ?? []);
+}
+
+function unchangedUnit(
+  roomId: string,
+  room: RoomAuthority | null,
+  action: BatchUnit["action"],
+  answerIds: string[],
+): BatchUnit {
+  return { roomId, version: room?.version ?? null, nextVersion: null, newRoom: null, action, answerIds, events: [] };
+}
+
+function unitOf(
+  tools: ActionTools,
+  { requester, input, roomId }: Action,
+  { append, newRoom = null, room }: Extract<Plan, { append: unknown }>,
+  action: BatchUnit["action"],
+): BatchUnit {
+  const now = tools.clock.now();
+  let version = room.version ?? 0;
+  const events = append.map((draft) => {
+    checkSize(draft, roomId);
+    return {
+      ...draft,
+      eventId: tools.ids.eventId(now),
+      sentAt: draft.sentAt ?? now,
+      device: requester.deviceId,
+      actionId: draft.actionId ?? action?.actionId,
+      suppressed: input.suppressOnStream ?? false,
+      authVersion: movesAuth(draft) ? ++version : null,
+    };
+  });
+  const moved = version !== (room.version ?? 0);
+  return {
+    roomId,
+    version: room.version,
+    nextVersion: moved ? version : null,
+    newRoom,
+    action,
+    answerIds: events.map((event) => event.eventId),
+    events,
+  };
+}
+
+function checkSize(draft: EventDraft, roomId: string): void {
+  const relations = draft.relatesTo ? JSON.stringify(relationsJson(draft.relatesTo)) : "";
+  const counted = [draft.content ?? "", draft.type, draft.stateKey ?? "", draft.sender, roomId, relations];
+  const bytes = counted.reduce((sum, part) => sum + Buffer.byteLength(part), fixedBytes);
+  if (bytes > maxEventBytes) {
+    throw new HearthError("TOO_LARGE", `content: makes the event larger than ${maxEventBytes} bytes.`, {
+      field: "content",
+    });
+  }
+}
+
+/** Authorises events one after the other, each as if those before it had happened. */
+export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverName: string): EventDraft[] {
+  for (const draft of drafts) {
+    authorise(draft, room, serverName);
+    room.apply(draft);
+  }
+  return drafts;
+}
+
+/** For plans that need a room: `NOT_FOUND` where there is none. */
+export function present(room: RoomAuthority | null): RoomAuthority {
+  if (room === null) throw roomNotFound();
+  return room;
+}

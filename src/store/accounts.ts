@@ -1,0 +1,160 @@
+import type { Connection } from "./database.ts";
+import { query } from "./database.ts";
+
+export interface AccountRow {
+  userId: string;
+  passwordHash: string | null;
+  admin: boolean;
+  deletedAt: Date | null;
+}
+
+export interface DeviceRow {
+  userId: string;
+  deviceId: string;
+  name: string | null;
+  createdAt: Date;
+  lastSeenAt: Date | null;
+  lastSeenIp: string | null;
+  userAgent: string | null;
+}
+
+/** Makes an account; false when the name is taken, or was once. [ACC-1, ACC-3] */
+export async function insertAccount(connection: Connection, userId: string, passwordHash: string): Promise<boolean> {
+  const created = await connection.account.createMany({ data: [{ userId, passwordHash }], skipDuplicates: true });
+  return created.count === 1;
+}
+
+export async function findAccount(connection: Connection, userId: string): Promise<AccountRow | null> {
+  return connection.account.findUnique({
+    where: { userId },
+    select: { userId: true, passwordHash: true, admin: true, deletedAt: true },
+  });
+}
+
+export async function setPasswordHash(connection: Connection, userId: string, passwordHash: string): Promise<void> {
+  await connection.account.update({ where: { userId }, data: { passwordHash } });
+}
+
+/** Puts a new token on a device, making the device if needed; gives the id of the token that it replaces. [ACC-1] */
+export async function replaceToken(
+  connection: Connection,
+  token: { id: string; secretHash: Uint8Array<ArrayBuffer>; userId: string; deviceId: string; deviceName: string | null },
+): Promise<string | null> {
+  const { userId, deviceId, deviceName: name } = token;
+  await connection.device.upsert({
+    where: { userId_deviceId: { userId, deviceId } },
+    create: { userId, deviceId, name },
+    update: name === null ? {} : { name },
+  });
+  const [old] = await query<{ id: string }>(
+    connection,
+    "DELETE FROM access_token WHERE user_id = $1 AND device_id = $2 RETURNING id",
+    userId,
+    deviceId,
+  );
+  await connection.accessToken.create({ data: { id: token.id, secretHash: token.secretHash, userId, deviceId } });
+  return old?.id ?? null;
+}
+
+export interface TokenOwner {
+  tokenId: string;
+  userId: string;
+  deviceId: string;
+  admin: boolean;
+}
+
+/** Whose token this is; null when it doesn't hold. */
+export async function ownerOfToken(connection: Connection, secretHash: Uint8Array): Promise<TokenOwner | null> {
+  const [row] = await query<{ id: string; user_id: string; device_id: string; admin: boolean }>(
+    connection,
+    `SELECT access_token.id, access_token.user_id, access_token.device_id, account.admin
+     FROM access_token JOIN account USING (user_id) WHERE secret_hash = $1 AND account.deleted_at IS NULL`,
+    secretHash,
+  );
+  return row ? { tokenId: row.id, userId: row.user_id, deviceId: row.device_id, admin: row.admin } : null;
+}
+
+/** Takes away the tokens of a user's devices; gives their ids. `exceptDevice` keeps one device's. */
+export async function deleteTokens(
+  connection: Connection,
+  which: { userId: string; deviceId: string } | { userId: string; exceptDevice: string },
+): Promise<string[]> {
+  const [condition, device] =
+    "deviceId" in which ? (["device_id = $2", which.deviceId] as const) : (["device_id <> $2", which.exceptDevice] as const);
+  const rows = await query<{ id: string }>(
+    connection,
+    `DELETE FROM access_token WHERE user_id = $1 AND ${condition} RETURNING id`,
+    which.userId,
+    device,
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Tells every process that tokens no longer hold; sent when the transaction commits. */
+export async function notifyRevoked(connection: Connection, tokenIds: readonly string[]): Promise<void> {
+  // A notification holds up to 8,000 bytes.
+  for (let start = 0; start < tokenIds.length; start += 100) {
+    const ids = JSON.stringify(tokenIds.slice(start, start + 100));
+    await query(connection, "SELECT pg_notify('hearth_tokens', $1)::text", ids);
+  }
+}
+
+/** Notes that a device was used. */
+export async function touchDevice(
+  connection: Connection,
+  device: { userId: string; deviceId: string; seenAt: Date; ip: string | null; userAgent: string | null },
+): Promise<void> {
+  const { userId, deviceId, seenAt } = device;
+  await connection.device.updateMany({
+    where: { userId, deviceId },
+    data: { lastSeenAt: seenAt, lastSeenIp: device.ip, userAgent: device.userAgent },
+  });
+  await connection.accessToken.updateMany({ where: { userId, deviceId }, data: { lastUsedAt: seenAt } });
+}
+
+export async function findDevices(connection: Connection, userId: string, deviceIds: string[]): Promise<DeviceRow[]> {
+  return connection.device.findMany({ where: { userId, deviceId: { in: deviceIds } } });
+}
+
+export async function tokensOfDevices(
+  connection: Connection,
+  userId: string,
+  deviceIds: string[],
+): Promise<{ id: string; deviceId: string; createdAt: Date; lastUsedAt: Date | null }[]> {
+  return connection.accessToken.findMany({
+    where: { userId, deviceId: { in: deviceIds } },
+    select: { id: true, deviceId: true, createdAt: true, lastUsedAt: true },
+  });
+}
+
+/** Which of these users exist here. */
+export async function existingAccounts(connection: Connection, userIds: readonly string[]): Promise<string[]> {
+  const rows = await connection.account.findMany({
+    where: { userId: { in: [...userIds] }, deletedAt: null },
+    select: { userId: true },
+  });
+  return rows.map((row) => row.userId);
+}
+
+/** Profiles as stored: one row per user and key, values as canonical JSON. [PRO-1] */
+export async function profilesOf(
+  connection: Connection,
+  userIds: readonly string[],
+): Promise<{ userId: string; key: string; value: string }[]> {
+  return connection.profile.findMany({
+    where: { userId: { in: [...userIds] } },
+    select: { userId: true, key: true, value: true },
+  });
+}
+
+/** Reads a setting of the database, making it first where it is missing. */
+export async function databaseSetting(connection: Connection, name: string, initial: string): Promise<string> {
+  const [row] = await query<{ value: string }>(
+    connection,
+    `INSERT INTO server_setting (name, value) VALUES ($1, $2)
+     ON CONFLICT (name) DO UPDATE SET value = server_setting.value RETURNING value`,
+    name,
+    initial,
+  );
+  return row!.value;
+}

@@ -83,7 +83,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     return isUserId(username) ? username : `@${username}:${serverName}`;
   }
 
-  async function signIn(userId: string, deviceId: string, deviceName: string | null, admin: boolean): Promise<SignedIn> {
+  async function signIn(
+    userId: string,
+    deviceId: string,
+    deviceName: string | null,
+    admin: boolean,
+  ): Promise<SignedIn> {
     const accessToken = tokenPrefix + ids.secret();
     const id = ids.opaque();
     const replaced = await database.reader.$transaction(async (connection) => {
@@ -126,7 +131,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
     async login(given) {
       const input = check(loginInput, given);
       const userId = userIdOf(input.username);
-      const account = isUserId(userId) && !userId.includes("\0") ? await store.findAccount(database.reader, userId) : null;
+      const account =
+        isUserId(userId) && !userId.includes("\0") ? await store.findAccount(database.reader, userId) : null;
       const usable = account?.deletedAt === null ? account.passwordHash : null;
       if (!(await passwords.verify(usable, input.password)) || account === null) {
         throw new HearthError("BAD_CREDENTIALS", "The name or the password is wrong.");

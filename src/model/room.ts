@@ -1,4 +1,5 @@
 import type { HistoryVisibility, JoinRule, Membership } from "./content/typed.ts";
+import type { StoredEvent } from "./event.ts";
 import type { RoomId, UserId } from "./ids.ts";
 
 /** Stream positions from and to, both inclusive, and all that was inserted between them; `to` null has no end. */
@@ -45,4 +46,15 @@ export interface Page<T> {
   items: T[];
   hasPrevious: boolean;
   hasNext: boolean;
+}
+
+/** A user, who is known to exist. */
+export interface UserShape {
+  kind: "USER";
+  userId: UserId;
+}
+
+/** An invite, as the membership event that it is. */
+export interface InviteShape {
+  event: StoredEvent;
 }

@@ -38,7 +38,13 @@ export async function setPasswordHash(connection: Connection, userId: string, pa
 /** Puts a new token on a device, making the device if needed; gives the id of the token that it replaces. [ACC-1] */
 export async function replaceToken(
   connection: Connection,
-  token: { id: string; secretHash: Uint8Array<ArrayBuffer>; userId: string; deviceId: string; deviceName: string | null },
+  token: {
+    id: string;
+    secretHash: Uint8Array<ArrayBuffer>;
+    userId: string;
+    deviceId: string;
+    deviceName: string | null;
+  },
 ): Promise<string | null> {
   const { userId, deviceId, deviceName: name } = token;
   await connection.device.upsert({
@@ -80,7 +86,9 @@ export async function deleteTokens(
   which: { userId: string; deviceId: string } | { userId: string; exceptDevice: string },
 ): Promise<string[]> {
   const [condition, device] =
-    "deviceId" in which ? (["device_id = $2", which.deviceId] as const) : (["device_id <> $2", which.exceptDevice] as const);
+    "deviceId" in which
+      ? (["device_id = $2", which.deviceId] as const)
+      : (["device_id <> $2", which.exceptDevice] as const);
   const rows = await query<{ id: string }>(
     connection,
     `DELETE FROM access_token WHERE user_id = $1 AND ${condition} RETURNING id`,

@@ -30,7 +30,8 @@ export function failureOf(error: unknown): Failure {
 
 /** Prisma wraps what PostgreSQL said into the driver adapter's cause. */
 function sqlStateOf(error: unknown): string | null {
-  const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: unknown } }; code?: unknown } }).meta;
+  const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: unknown } }; code?: unknown } })
+    .meta;
   const code = meta?.driverAdapterError?.cause?.originalCode ?? meta?.code;
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : null;
 }

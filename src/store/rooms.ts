@@ -177,3 +177,29 @@ export async function aliasesOfRooms(
 export async function roomOfAlias(connection: Connection, alias: string): Promise<string | null> {
   return (await connection.roomAlias.findUnique({ where: { alias } }))?.roomId ?? null;
 }
+
+/** The membership event that holds for a user. */
+export async function membershipEventId(connection: Connection, roomId: string, userId: string): Promise<string | null> {
+  const where = { roomId_userId: { roomId, userId } };
+  return (await connection.member.findUnique({ where, select: { eventId: true } }))?.eventId ?? null;
+}
+
+/**
+ * The room that an invite leads to: any invite of this user since their last other membership will do, since several
+ * users may have invited them. [ACT-4, JOI-1] Null for invites of others, used or taken back ones.
+ */
+export async function roomOfInvite(connection: Connection, userId: string, eventId: string): Promise<string | null> {
+  const [row] = await query<{ room_id: string }>(
+    connection,
+    `SELECT event.room_id FROM event
+     JOIN member ON member.room_id = event.room_id AND member.user_id = $2 AND member.membership = 'invite'
+     JOIN membership_period AS period ON period.user_id = $2 AND period.room_id = event.room_id
+       AND period.from_position = event.position AND period.membership = 'invite'
+     WHERE event.event_id = $1 AND NOT EXISTS (
+       SELECT FROM membership_period AS other WHERE other.user_id = $2 AND other.room_id = event.room_id
+         AND other.from_position > event.position AND other.membership <> 'invite')`,
+    eventId,
+    userId,
+  );
+  return row?.room_id ?? null;
+}

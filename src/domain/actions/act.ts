@@ -13,7 +13,7 @@ import { loadAuthority, type Authorities } from "../append/authorities.ts";
 import type { AppendOutcome, Writer } from "../append/writer.ts";
 import { authorise } from "../rules/authorise.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
-import { accessToRooms } from "../views.ts";
+import { accessToRooms } from "../reading/views.ts";
 
 /** What every action works with. */
 export interface ActionTools {
@@ -46,8 +46,7 @@ export interface Action {
 
 /** The events to append, or the ones that are there already and make the action unnecessary. */
 export type Plan =
-  | { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; room: RoomAuthority }
-  | { unchanged: string[] };
+  { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; room: RoomAuthority } | { unchanged: string[] };
 
 /** An event is at most this many bytes of canonical JSON. [EV-8] */
 export const maxEventBytes = 65_536;

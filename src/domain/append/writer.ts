@@ -176,7 +176,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   function rejectAll(batch: Waiting[], error: unknown): void {
     log.error({ error, units: batch.length }, "a batch was given up");
     for (const waiting of batch) {
-      waiting.reject(new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id."));
+      waiting.reject(
+        new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id."),
+      );
     }
   }
 

@@ -20,7 +20,11 @@ export function authorise(event: EventDraft, room: RoomAuthority, serverName: st
 }
 
 /** Whether a user may redact an event: their own, or with the level for redacting any. [ACT-14] */
-export function authoriseRedaction(sender: string, target: { sender: string; type: string }, room: RoomAuthority): void {
+export function authoriseRedaction(
+  sender: string,
+  target: { sender: string; type: string },
+  room: RoomAuthority,
+): void {
   const protectedTypes = ["m.room.create", "m.room.power_levels", "m.room.join_rules", "m.room.history_visibility"];
   if (protectedTypes.includes(target.type)) {
     throw forbidden(`A ${target.type} event decides who may do what and can't be redacted; set new state instead.`);

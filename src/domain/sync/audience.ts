@@ -40,7 +40,8 @@ export class Audience {
 
   /** The followers that get the event, in no particular order; moves memberships along. */
   *pass(event: StoredEvent): Iterable<Follower> {
-    const subject = event.type === "m.room.member" && event.stateKey !== null ? this.#users.get(event.stateKey) : undefined;
+    const subject =
+      event.type === "m.room.member" && event.stateKey !== null ? this.#users.get(event.stateKey) : undefined;
     for (const user of this.#byRoom.get(event.roomId) ?? []) {
       if (user !== subject) yield* user.followers;
     }

@@ -28,6 +28,8 @@ export interface RunningCluster {
   address: Address;
   /** An open connection to the `hearth` database, ours to keep or end. */
   client: pg.Client;
+  /** Set by whoever stops it, so that its end is not reported as news. */
+  stopping: boolean;
 }
 
 /** Crash recovery replays up to max_wal_size and more, on whatever disk there is. */
@@ -76,7 +78,8 @@ export async function adoptCluster(
   const reached = address();
   if (!client || !reached) {
     await client?.end().catch(() => {});
-    return undefined;
+    // It has gone or is going: wait for that, and see to what it left.
+    return adoptCluster(cluster, password, durable);
   }
   const { rows } = await client.query<{ directory: string; fsync: string }>(
     "SELECT current_setting('data_directory') AS directory, current_setting('fsync') AS fsync",
@@ -92,7 +95,7 @@ export async function adoptCluster(
     await stopCluster(cluster, file.pid);
     return undefined;
   }
-  return { pid: file.pid, address: reached, client };
+  return { pid: file.pid, address: reached, client, stopping: false };
 }
 
 /**
@@ -170,6 +173,10 @@ function settings(socketDirectory: string, durable: boolean): string[] {
 async function launch(options: StartOptions): Promise<RunningCluster | string> {
   const { engine, account, cluster, dataDir, password, log } = options;
   const address = { socketDirectory: makeSocketDirectory(dataDir, account), password };
+  // Like postmaster.pid, the socket's own lock file outlives a killed server and its number may be taken.
+  if (!(await hasListener(address.socketDirectory))) {
+    rmSync(join(address.socketDirectory, `.s.PGSQL.${PORT}.lock`), { force: true });
+  }
   const output = openLog(dataDir);
   let child: ChildProcess;
   try {
@@ -206,10 +213,11 @@ async function launch(options: StartOptions): Promise<RunningCluster | string> {
     const written = readFileSync(output.path).subarray(output.start).toString();
     return `${failure}\n${written.trim().split("\n").slice(-20).join("\n")}`;
   }
-  child.once("exit", (code, signal) =>
-    log(`PostgreSQL (process ${child.pid}) has ended: ${signal ?? `exit code ${code}`}`),
-  );
-  return { pid: child.pid, address, client };
+  const running = { pid: child.pid, address, client, stopping: false };
+  child.once("exit", (code, signal) => {
+    if (!running.stopping) log(`PostgreSQL (process ${child.pid}) has ended: ${signal ?? `exit code ${code}`}`);
+  });
+  return running;
 }
 
 /** Opens `<dataDir>/postgres.log` for appending, setting a large one aside first. */

@@ -6,8 +6,14 @@ import { adoptCluster, startCluster, stopCluster, type RunningCluster } from "./
 import { connectionString, DATABASE } from "./connect.ts";
 import { prepareEngine, type Engine } from "./engine.ts";
 import { EmbeddedPostgresError } from "./errors.ts";
-import { initialiseCluster, readPassword, removeAbandonedStaging } from "./initialise.ts";
-import { findCluster, placeCluster, removeSocketDirectory, type ClusterPlace } from "./layout.ts";
+import { initialiseCluster, readPassword } from "./initialise.ts";
+import {
+  findCluster,
+  placeCluster,
+  removeAbandonedStaging,
+  removeSocketDirectory,
+  type ClusterPlace,
+} from "./layout.ts";
 import { lockDataDirectory, type DataDirectoryLock } from "./lock.ts";
 import { waitUntil } from "./process.ts";
 
@@ -146,6 +152,7 @@ function handle(
 ): EmbeddedPostgres {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
+    running.stopping = true;
     const gone = await stopCluster(cluster, running.pid);
     if (gone) removeSocketDirectory(dataDir, running.address.socketDirectory);
     else log(`PostgreSQL (process ${running.pid}) is still shutting down; the next start waits for it`);

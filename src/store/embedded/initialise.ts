@@ -1,24 +1,12 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { giveTo, giveTreeTo, isRoot, listedAccount, type Account } from "./account.ts";
+import { canEnter, giveTo, isRoot, listedAccount, systemDirectory, type Account } from "./account.ts";
 import { USER } from "./connect.ts";
 import type { Engine } from "./engine.ts";
 import { EmbeddedPostgresError, errorMessage } from "./errors.ts";
-import { linkCluster, type ClusterPlace } from "./layout.ts";
-
-const STAGING_PREFIX = "postgres-new-";
+import { linkCluster, moveCluster, stagingPath, type ClusterPlace } from "./layout.ts";
 
 /**
  * The environment for PostgreSQL's programs: ours may hold PG* variables that
@@ -55,13 +43,6 @@ export function giveToDirectoryOwner(dataDir: string, path: string): void {
   if (isRoot()) giveTo({ uid, gid }, path);
 }
 
-/** Removes what an initialisation that was killed left. Call with the data directory locked. */
-export function removeAbandonedStaging(dataDir: string): void {
-  for (const name of readdirSync(dataDir)) {
-    if (name.startsWith(STAGING_PREFIX)) rmSync(join(dataDir, name), { recursive: true, force: true });
-  }
-}
-
 /**
  * Makes a cluster at the given place: UTF8, C locale, password authentication.
  * It is built beside and renamed, so that it appears complete or not at all.
@@ -76,7 +57,9 @@ export async function initialiseCluster(options: {
 }): Promise<void> {
   const { engine, account, place, password, durable } = options;
   const builder = account && listedAccount(account);
-  const staging = join(dirname(place.path), STAGING_PREFIX + randomBytes(8).toString("hex"));
+  const parent = dirname(place.path);
+  // An account borrowed for this may be shut out of where the cluster's own is let in.
+  const staging = stagingPath(builder && !canEnter(builder, parent) ? systemDirectory(builder) : parent);
   mkdirSync(staging, { mode: 0o700 });
   try {
     const passwordFile = join(staging, "password");
@@ -94,8 +77,7 @@ export async function initialiseCluster(options: {
       "--no-instructions",
       ...(durable ? [] : ["--no-sync"]),
     ]);
-    giveTreeTo(account, data);
-    renameSync(data, place.path);
+    moveCluster(data, place.path, account);
     linkCluster(place);
   } finally {
     rmSync(staging, { recursive: true, force: true });

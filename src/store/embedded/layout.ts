@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -22,6 +23,8 @@ import { livePostmaster } from "./postmaster-file.ts";
 
 /** The port only names the socket file; nothing listens on the network. */
 export const PORT = 5432;
+
+const STAGING_PREFIX = "postgres-new-";
 
 /** sockaddr_un holds this many bytes of path on each platform, less the closing zero. */
 const SOCKET_PATH_BYTES = process.platform === "linux" ? 107 : 103;
@@ -85,22 +88,41 @@ export function placeCluster(
       `the database is kept in ${path}, and ${place.entry} is a link to it`,
   );
   if (place.exists) {
-    move(place.path, path);
-    giveTreeTo(account, path);
+    moveCluster(place.path, path, account);
     linkCluster({ ...place, path });
   }
   return { ...place, path };
 }
 
-function move(from: string, to: string): void {
+/**
+ * Makes the account the owner of a stopped cluster and moves it, copying when
+ * the new place is on another file system. It appears there complete or not at all.
+ */
+export function moveCluster(from: string, to: string, account: Account | undefined): void {
+  giveTreeTo(account, from);
   try {
     renameSync(from, to);
   } catch (error) {
     if (errorCode(error) !== "EXDEV") throw error;
-    const staging = `${to}.new`;
+    const staging = stagingPath(dirname(to));
     cpSync(from, staging, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    giveTreeTo(account, staging);
+    // PostgreSQL takes its files to be on disk; a copy need not be for a while.
+    spawnSync("sync");
     renameSync(staging, to);
     rmSync(from, { recursive: true });
+  }
+}
+
+/** A new name for a cluster in the making, in the directory it is to appear in. */
+export function stagingPath(directory: string): string {
+  return join(directory, STAGING_PREFIX + randomBytes(8).toString("hex"));
+}
+
+/** Removes what an initialisation that was killed left. Call with the data directory locked. */
+export function removeAbandonedStaging(dataDir: string): void {
+  for (const name of readdirSync(dataDir)) {
+    if (name.startsWith(STAGING_PREFIX)) rmSync(join(dataDir, name), { recursive: true, force: true });
   }
 }
 

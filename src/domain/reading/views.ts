@@ -1,11 +1,11 @@
-import type { StoredEvent } from "../model/event.ts";
-import { roomNotFound } from "../model/errors.ts";
-import type { UserId } from "../model/ids.ts";
-import type { RoomView } from "../model/room.ts";
-import type { Membership } from "../model/content/typed.ts";
-import type { Connection } from "../store/database.ts";
-import { roomHistories } from "../store/rooms.ts";
-import { inSpans, ownMembershipPositions, readableSpans } from "./rules/visibility.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import { roomNotFound } from "../../model/errors.ts";
+import type { UserId } from "../../model/ids.ts";
+import type { RoomView } from "../../model/room.ts";
+import type { Membership } from "../../model/content/typed.ts";
+import type { Connection } from "../../store/database.ts";
+import { roomHistories } from "../../store/rooms.ts";
+import { inSpans, ownMembershipPositions, readableSpans } from "../rules/visibility.ts";
 
 /** How a room stands to a user: what they may read of it, and their own membership events. [EV-9] */
 export interface RoomAccess {

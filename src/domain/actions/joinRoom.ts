@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { check } from "../../model/check.ts";
+import { HearthError, badInput } from "../../model/errors.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import { alias, eventId, roomId } from "../../model/ids.ts";
+import type { Requester } from "../../model/requester.ts";
+import { roomOfAlias } from "../../store/rooms.ts";
+import { commonInput, type ActionTools } from "./act.ts";
+import { changeMembership } from "./membership.ts";
+import { roomOfInviteOrAction } from "./rejectInvite.ts";
+
+const target = z.strictObject({
+  roomId: roomId.nullish(),
+  alias: alias.nullish(),
+  inviteEventId: eventId.nullish(),
+});
+const joinRoomInput = z.strictObject({
+  ...commonInput,
+  target,
+  /** Servers to try where the room isn't known here; this server knows no others. */
+  servers: z.array(z.string().max(255)).max(20, "names more than 20 servers").nullish(),
+});
+
+/** Joins by room id, alias or invite. [JOI-1] Joining twice is no error and makes no second event. [JOI-4] */
+export async function joinRoom(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
+  const input = check(joinRoomInput, given);
+  return changeMembership(tools, requester, {
+    name: "joinRoom",
+    input,
+    roomId: await roomOfTarget(tools, requester, input),
+    target: requester.userId,
+    membership: "join",
+    unless: "join",
+  });
+}
+
+async function roomOfTarget(
+  tools: ActionTools,
+  requester: Requester,
+  { target, actionId }: z.output<typeof joinRoomInput>,
+): Promise<string> {
+  if (target.roomId) return target.roomId;
+  if (target.inviteEventId) return roomOfInviteOrAction(tools, requester, { eventId: target.inviteEventId, actionId });
+  if (!target.alias) throw badInput("target", "names neither a room, nor an alias, nor an invite");
+  const found = await roomOfAlias(tools.database.reader, target.alias);
+  if (found === null) throw new HearthError("NOT_FOUND", "alias: leads to no room.", { field: "alias" });
+  return found;
+}

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { canonicalJson } from "../../model/canonicalJson.ts";
+import { check } from "../../model/check.ts";
+import { badInput, eventNotFound } from "../../model/errors.ts";
+import type { EventDraft, StoredEvent } from "../../model/event.ts";
+import { eventId } from "../../model/ids.ts";
+import type { Requester } from "../../model/requester.ts";
+import { eventsById } from "../../store/events.ts";
+import { authoriseRedaction } from "../rules/authorise.ts";
+import { accessToRooms, maySee } from "../reading/views.ts";
+import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { reason } from "./membership.ts";
+
+const redactEventInput = z.strictObject({ ...commonInput, eventId, reason });
+
+/**
+ * Empties an event's content for good; its place stays and tells who did it. [ACT-14]
+ * Redacting twice makes no second event. `NOT_FOUND` for events that the requester may not see.
+ */
+export async function redactEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
+  const input = check(redactEventInput, given);
+  const [target] = await eventsById(tools.database.reader, [input.eventId]);
+  if (target === undefined) throw eventNotFound();
+  const access = await accessToRooms(tools.database.reader, requester.userId, [target.roomId]);
+  if (!maySee(target, access.get(target.roomId))) throw eventNotFound();
+  if (target.type === "m.room.redaction") throw badInput("eventId", "names a redaction, which can't be redacted");
+
+  const content = canonicalJson(input.reason ? { reason: input.reason } : {}, "content");
+  const [event] = await act(tools, {
+    requester,
+    name: "redactEvent",
+    input,
+    roomId: target.roomId,
+    async plan(known, connection) {
+      const room = present(known);
+      const draft: EventDraft = {
+        type: "m.room.redaction",
+        sender: requester.userId,
+        content,
+        redactsId: input.eventId,
+      };
+      const append = authoriseAll([draft], room, tools.serverName);
+      authoriseRedaction(requester.userId, target, room);
+      const [now] = await eventsById(connection, [input.eventId]);
+      if (now?.redactedById) return { unchanged: [now.redactedById] };
+      return { append, room };
+    },
+  });
+  return event!;
+}

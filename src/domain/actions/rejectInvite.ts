@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { check } from "../../model/check.ts";
+import { eventNotFound } from "../../model/errors.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import { eventId } from "../../model/ids.ts";
+import type { Requester } from "../../model/requester.ts";
+import { findAction } from "../../store/append.ts";
+import { eventsById } from "../../store/events.ts";
+import { roomOfInvite } from "../../store/rooms.ts";
+import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { membershipDraft } from "./membership.ts";
+
+const rejectInviteInput = z.strictObject({ ...commonInput, eventId });
+
+/** Rejects an invite by its event id: the user's slot among the members is deleted. [ACT-4] */
+export async function rejectInvite(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
+  const input = check(rejectInviteInput, given);
+  const roomId = await roomOfInviteOrAction(tools, requester, input);
+  const [event] = await act(tools, {
+    requester,
+    name: "rejectInvite",
+    input,
+    roomId,
+    plan(known) {
+      const room = present(known);
+      const draft = membershipDraft(requester.userId, requester.userId, null);
+      return { append: authoriseAll([draft], room, tools.serverName), room };
+    },
+  });
+  return event!;
+}
+
+/** The invite is gone once it was used: then the action id still leads to the room. [ACT-2] */
+export async function roomOfInviteOrAction(
+  tools: ActionTools,
+  { userId, deviceId }: Requester,
+  input: { eventId: string; actionId?: string | null | undefined },
+): Promise<string> {
+  const roomId = await roomOfInvite(tools.database.reader, userId, input.eventId);
+  if (roomId !== null) return roomId;
+  const { actionId } = input;
+  const done = actionId ? await findAction(tools.database.reader, { userId, deviceId, actionId }) : null;
+  const [event] = done ? await eventsById(tools.database.reader, done.eventIds) : [];
+  if (event === undefined) throw eventNotFound();
+  return event.roomId;
+}

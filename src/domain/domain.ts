@@ -1,0 +1,18 @@
+import type { Tokens } from "../model/tokens.ts";
+import type { Accounts } from "./accounts.ts";
+import type { ActionTools } from "./actions/act.ts";
+import type { Reading } from "./reading/reading.ts";
+import type { EventStream } from "./sync/eventStream.ts";
+import type { Head } from "./sync/head.ts";
+
+/** What the transports reach the homeserver by: the parts, not a layer of its own. */
+export interface Domain {
+  accounts: Accounts;
+  /** The first argument of every action. */
+  tools: ActionTools;
+  head: Head;
+  stream: EventStream;
+  tokens: Tokens;
+  reading: Reading;
+  server: { name: string; version: string; registration: "open" | "token" | "closed" };
+}

@@ -1,0 +1,65 @@
+import type { AnyEvent, StoredEvent } from "../../model/event.ts";
+import type { Connection } from "../../model/connection.ts";
+import type { Place } from "../../model/order.ts";
+import { readPaging, type PagingArguments } from "../../model/paging.ts";
+import type { RoomView } from "../../model/room.ts";
+import type { Tokens } from "../../model/tokens.ts";
+import { eventPage, eventsById, newestEvents, previousEventId } from "../../store/events.ts";
+import type { Reading } from "./reading.ts";
+import { accessToRooms, maySee } from "./views.ts";
+
+/** Events of a page unless the call says how many. */
+const defaultPage = 20;
+
+/** Chunk tokens of the room order: scrollback, timeline and `cursor` share them. [STR-4] */
+export function placeToken(tokens: Tokens, event: StoredEvent): string {
+  return tokens.chunk("room", event.roomId, [event.place.major, event.place.minor]);
+}
+
+function placeOfToken(tokens: Tokens, token: string, roomId: string): Place {
+  const [major, minor] = tokens.readChunk(token, "room", roomId) as [number, string];
+  return { major, minor };
+}
+
+/** A page of a room's events, oldest first; only what the view may see. [SCR-1, SCR-3, EV-9] */
+export async function roomPage(
+  { connection, tokens, head }: Reading,
+  view: RoomView,
+  args: PagingArguments,
+): Promise<Connection<AnyEvent>> {
+  const { direction, limit, token } = readPaging(args, defaultPage);
+  const from = token === null ? null : placeOfToken(tokens, token, view.roomId);
+  const { roomId, spans } = view;
+  const page = await eventPage(connection, { roomId, spans, head: head.position, direction, from, limit });
+  return {
+    edges: page.items.map((node) => ({ node, cursor: placeToken(tokens, node) })),
+    hasPreviousPage: page.hasPrevious,
+    hasNextPage: page.hasNext,
+  };
+}
+
+/** Those of these events that the user may see, by id; two statements. [EV-9] */
+export async function visibleEvents(
+  { connection }: Reading,
+  userId: string,
+  eventIds: readonly string[],
+): Promise<Map<string, StoredEvent>> {
+  const events = await eventsById(connection, eventIds);
+  const access = await accessToRooms(connection, userId, [...new Set(events.map((event) => event.roomId))]);
+  const visible = events.filter((event) => maySee(event, access.get(event.roomId)));
+  return new Map(visible.map((event) => [event.eventId, event]));
+}
+
+/** The newest visible event of each room, or its newest message; one statement. */
+export function newestVisible(
+  { connection, head }: Reading,
+  views: readonly RoomView[],
+  messagesOnly: boolean,
+): Promise<Map<string, StoredEvent>> {
+  return newestEvents(connection, views, head.position, messagesOnly);
+}
+
+/** The event straight before another in its room. [ACT-12] */
+export function eventBefore({ connection }: Reading, event: StoredEvent): Promise<string | null> {
+  return previousEventId(connection, event.roomId, event.place);
+}

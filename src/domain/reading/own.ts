@@ -1,0 +1,62 @@
+import type { Connection } from "../../model/connection.ts";
+import type { Membership } from "../../model/content/typed.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import { checkLimit } from "../../model/paging.ts";
+import type { Requester } from "../../model/requester.ts";
+import type { RoomView } from "../../model/room.ts";
+import { findDevices, tokensOfDevices, type DeviceRow } from "../../store/accounts.ts";
+import { eventsById } from "../../store/events.ts";
+import { countRoomsOfUser, roomsOfUser } from "../../store/rooms.ts";
+import type { Reading } from "./reading.ts";
+import { accessToRooms } from "./views.ts";
+
+/** The requester's rooms of some memberships, the latest change of membership first; without those they may not see. */
+export async function ownRooms(
+  { connection, tokens }: Reading,
+  { userId }: Requester,
+  args: { membership: Membership[]; first: number; after?: string | null },
+): Promise<Connection<RoomView>> {
+  const limit = checkLimit(args.first, "first");
+  const after = args.after ? { position: Number(tokens.readChunk(args.after, "rooms", userId)[0]) } : null;
+  const rows = await roomsOfUser(connection, { userId, memberships: args.membership, after, limit: limit + 1 });
+  const page = rows.slice(0, limit);
+  const access = await accessToRooms(
+    connection,
+    userId,
+    page.map((row) => row.roomId),
+  );
+  return {
+    edges: page.flatMap(({ roomId, position }) => {
+      const view = access.get(roomId)?.view;
+      return view ? [{ node: view, cursor: tokens.chunk("rooms", userId, [position]) }] : [];
+    }),
+    hasPreviousPage: after !== null,
+    hasNextPage: rows.length > limit,
+    total: () => countRoomsOfUser(connection, userId, args.membership),
+  };
+}
+
+/** The requester's open invites, the newest first. [SYN-5] */
+export async function ownInvites({ connection }: Reading, { userId }: Requester): Promise<StoredEvent[]> {
+  const request = { userId, memberships: ["invite" as const], after: null, limit: 1000 };
+  const rows = await roomsOfUser(connection, request);
+  const events = await eventsById(
+    connection,
+    rows.map((row) => row.eventId),
+  );
+  return events.sort((a, b) => b.position - a.position);
+}
+
+/** The requester's devices by id. */
+export function ownDevices({ connection }: Reading, { userId }: Requester, deviceIds: string[]): Promise<DeviceRow[]> {
+  return findDevices(connection, userId, deviceIds);
+}
+
+/** The tokens of the requester's devices, without their secrets. */
+export function ownTokens(
+  { connection }: Reading,
+  { userId }: Requester,
+  deviceIds: string[],
+): Promise<{ id: string; deviceId: string; createdAt: Date; lastUsedAt: Date | null }[]> {
+  return tokensOfDevices(connection, userId, deviceIds);
+}

@@ -1,0 +1,70 @@
+import type { Connection } from "../../model/connection.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import { badInput } from "../../model/errors.ts";
+import { checkLimit } from "../../model/paging.ts";
+import type { RoomView } from "../../model/room.ts";
+import * as store from "../../store/state.ts";
+import type { Reading } from "./reading.ts";
+
+/** A state slot, in the present or as of the position until which somebody may see the room. */
+export interface Slot {
+  roomId: string;
+  until: number | null;
+  type: string;
+  stateKey: string;
+}
+
+/** The events in these slots, in their order, null where a slot is empty; one statement. */
+export async function stateInSlots(
+  { connection, head }: Reading,
+  slots: readonly Slot[],
+): Promise<(StoredEvent | null)[]> {
+  const asked = slots.map(({ until, ...slot }) => ({ ...slot, at: until ?? head.position }));
+  const events = await store.stateInSlots(connection, asked);
+  // The same slot may be asked for at different positions, so that its newest event there is the answer.
+  return asked.map((slot) => {
+    const held = events.filter(
+      (event) =>
+        event.roomId === slot.roomId &&
+        event.type === slot.type &&
+        event.stateKey === slot.stateKey &&
+        event.place.major <= slot.at,
+    );
+    return held.reduce<StoredEvent | null>(
+      (best, event) => (best === null || event.place.major > best.place.major ? event : best),
+      null,
+    );
+  });
+}
+
+/** A page of a room's state, by type and state key. [SYN-7] */
+export async function stateConnection(
+  { connection, tokens, head }: Reading,
+  view: RoomView,
+  args: { types?: string[] | null; first: number; after?: string | null },
+): Promise<Connection<StoredEvent>> {
+  const limit = checkLimit(args.first, "first");
+  const types = args.types?.map((type) => type.replace(/^state:/, "")) ?? null;
+  const after = args.after ? (tokens.readChunk(args.after, "state", view.roomId) as [string, string]) : null;
+  const request = { roomId: view.roomId, at: view.until ?? head.position, types };
+  const events = await store.statePage(connection, {
+    ...request,
+    after: after && { type: after[0], stateKey: after[1] },
+    limit: limit + 1,
+  });
+  const page = events.slice(0, limit);
+  return {
+    edges: page.map((node) => ({
+      node,
+      cursor: tokens.chunk("state", view.roomId, [node.type, node.stateKey ?? ""]),
+    })),
+    hasPreviousPage: after !== null,
+    hasNextPage: events.length > limit,
+    total: () => store.countState(connection, request),
+  };
+}
+
+/** Names that no state can have would reach the store otherwise. */
+export function checkSlotName(value: string, field: string): void {
+  if (value.includes("\0") || !value.isWellFormed()) throw badInput(field, "holds characters that no state has");
+}

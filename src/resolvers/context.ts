@@ -1,0 +1,36 @@
+import type { Domain } from "../domain/domain.ts";
+import type { Origin } from "../domain/accounts.ts";
+import { HearthError } from "../model/errors.ts";
+import type { Requester } from "../model/requester.ts";
+import type { Context } from "../schema/context.ts";
+import { createLoaders } from "./loaders.ts";
+
+/** The context that root fields see: the types' part, and the domain. */
+interface ResolverContext extends Context {
+  domain: Domain;
+  origin: Origin;
+}
+
+/** A context for one operation. Subscriptions outlive their loaders' memory, so they batch without remembering. */
+export function createContext(
+  domain: Domain,
+  request: { requester: Requester | null; requestId: string; origin: Origin; live: boolean },
+): Context {
+  const { requester, requestId, origin, live } = request;
+  const load = createLoaders(domain, requester, { remember: !live });
+  const context: ResolverContext = { requester, requestId, origin, domain, server: domain.server, load };
+  return context;
+}
+
+/** The domain behind a context. */
+export function domainOf(context: Context): Domain {
+  return (context as ResolverContext).domain;
+}
+
+/** The signed-in requester, else `UNAUTHENTICATED`. */
+export function signedIn(context: Context): Requester {
+  if (context.requester === null) {
+    throw new HearthError("UNAUTHENTICATED", "This needs an access token: log in, and send `Authorization: Bearer …`.");
+  }
+  return context.requester;
+}

@@ -1,0 +1,101 @@
+import DataLoader from "dataloader";
+import type { Domain } from "../domain/domain.ts";
+import * as history from "../domain/reading/history.ts";
+import * as members from "../domain/reading/members.ts";
+import * as own from "../domain/reading/own.ts";
+import * as people from "../domain/reading/people.ts";
+import { checkSlotName, stateConnection, stateInSlots, type Slot } from "../domain/reading/state.ts";
+import { accessToRooms, type RoomAccess } from "../domain/reading/views.ts";
+import { HearthError } from "../model/errors.ts";
+import type { RoomView } from "../model/room.ts";
+import type { Requester } from "../model/requester.ts";
+import type { Loaders } from "../schema/context.ts";
+
+/** The loaders of one request; see `Loaders`. Without `remember`, each turn reads anew. */
+export function createLoaders(domain: Domain, viewer: Requester | null, { remember }: { remember: boolean }): Loaders {
+  const { reading } = domain;
+
+  function batched<Key, Value, Name = Key>(
+    load: (keys: readonly Key[]) => Promise<readonly Value[]>,
+    nameOf?: (key: Key) => Name,
+  ): DataLoader<Key, Value, Name> {
+    return new DataLoader<Key, Value, Name>(load, { cache: remember, maxBatchSize: 1000, cacheKeyFn: nameOf });
+  }
+
+  /** The viewer of whatever needs one; who isn't signed in gets no further than the root fields. */
+  function signedIn(): Requester {
+    if (viewer === null) throw new HearthError("UNAUTHENTICATED", "This needs an access token.");
+    return viewer;
+  }
+
+  const access = batched<string, RoomAccess | null>(async (roomIds) => {
+    const found = await accessToRooms(reading.connection, signedIn().userId, roomIds);
+    return roomIds.map((roomId) => found.get(roomId) ?? null);
+  });
+  const events = batched(async (eventIds: readonly string[]) => {
+    const found = await history.visibleEvents(reading, signedIn().userId, eventIds);
+    return eventIds.map((eventId) => found.get(eventId) ?? null);
+  });
+  const users = batched(async (userIds: readonly string[]) => {
+    const found = await people.existingUsers(reading, userIds);
+    return userIds.map((userId) => (found.has(userId) ? ({ kind: "USER", userId } as const) : null));
+  });
+  const profiles = batched(async (userIds: readonly string[]) => {
+    const found = await people.profiles(reading, userIds);
+    return userIds.map((userId) => found.get(userId) ?? {});
+  });
+  const slots = batched(
+    (asked: readonly Slot[]) => stateInSlots(reading, asked),
+    ({ roomId, until, type, stateKey }) => JSON.stringify([roomId, until, type, stateKey]),
+  );
+  const named = batched(
+    (names: readonly { room: RoomView; userId: string }[]) => members.membersByName(reading, names),
+    ({ room, userId }) => JSON.stringify([room.roomId, room.until, userId]),
+  );
+  const counts = batched(async (roomIds: readonly string[]) => {
+    const found = await members.memberCounts(reading, roomIds);
+    return roomIds.map((roomId) => found.get(roomId) ?? new Map());
+  });
+  const newest = (messagesOnly: boolean) =>
+    batched(
+      async (rooms: readonly RoomView[]) => {
+        const found = await history.newestVisible(reading, rooms, messagesOnly);
+        return rooms.map((room) => found.get(room.roomId) ?? null);
+      },
+      (room) => room.roomId,
+    );
+  const lastMessages = newest(true);
+  const lastActivities = newest(false);
+
+  return {
+    room: async (roomId) => (await access.load(roomId))?.view ?? null,
+    membership: async (roomId) => (await access.load(roomId))?.membership ?? null,
+    event: (eventId) => events.load(eventId),
+    user: (userId) => users.load(userId),
+    profile: (userId) => profiles.load(userId),
+    state: ({ roomId, until }, type, stateKey) => {
+      checkSlotName(type, "type");
+      checkSlotName(stateKey, "stateKey");
+      return slots.load({ roomId, until, type, stateKey });
+    },
+    member: (room, userId) => named.load({ room, userId }),
+    memberCount: async ({ roomId, until }, membership) =>
+      until === null
+        ? ((await counts.load(roomId)).get(membership) ?? 0)
+        : members.memberCountAt(reading, { roomId, until }, membership),
+    lastMessage: (room) => lastMessages.load(room),
+    lastActivity: (room) => lastActivities.load(room),
+    timeline: (room, paging) => history.roomPage(reading, room, paging),
+    stateConnection: (room, args) => stateConnection(reading, room, args),
+    members: (room, args) => members.memberConnection(reading, room, args),
+    viewerRooms: (args) => own.ownRooms(reading, signedIn(), args),
+    invites: () => own.ownInvites(reading, signedIn()),
+    async device(deviceId) {
+      const [device] = await own.ownDevices(reading, signedIn(), [deviceId]);
+      if (device === undefined) throw new HearthError("NOT_FOUND", "There is no such device.");
+      return device;
+    },
+    accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
+    cursor: (event) => history.placeToken(domain.tokens, event),
+  };
+}

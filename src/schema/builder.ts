@@ -1,0 +1,37 @@
+import SchemaBuilder from "@pothos/core";
+import ComplexityPlugin from "@pothos/plugin-complexity";
+import type { Context } from "./context.ts";
+
+interface SchemaTypes {
+  Context: Context;
+  DefaultFieldNullability: false;
+  Scalars: {
+    ID: { Input: string; Output: string };
+    DateTime: { Input: Date; Output: Date | number };
+    JSON: { Input: unknown; Output: unknown };
+    JSONObject: { Input: Record<string, unknown>; Output: Record<string, unknown> };
+    ChunkToken: { Input: string; Output: string };
+    StreamToken: { Input: string; Output: string };
+  };
+}
+
+/** Bounds on what one document may cost; the message of a refusal says which was passed. */
+const limits = { complexity: 50_000, depth: 20, breadth: 400 };
+
+/** All types and root fields are added to this; `buildSchema` in the resolvers makes the schema of it. */
+export const builder = new SchemaBuilder<SchemaTypes>({
+  defaultFieldNullability: false,
+  plugins: [ComplexityPlugin],
+  complexity: { limit: limits, defaultComplexity: 1, defaultListMultiplier: 10 },
+});
+
+/** For helpers that take the builder's refs. */
+export type Types = typeof builder.$inferSchemaTypes;
+
+/** What a paged field costs: its page's worth of whatever is selected below. */
+export function pageCost(defaultLimit: number) {
+  return (args: { first?: number | null; last?: number | null }) => ({
+    field: 1,
+    multiplier: Math.max(1, args.first ?? args.last ?? defaultLimit),
+  });
+}

@@ -1,0 +1,187 @@
+import type { AnyEvent, EphemeralEvent as EphemeralShape, StoredEvent } from "../model/event.ts";
+import { actedFrom, clientJson, contentOf, pickFields, qualifiedType } from "../model/event.ts";
+import { isUserId } from "../model/ids.ts";
+import { orderText } from "../model/order.ts";
+import { typedContent } from "../model/content/typed.ts";
+import { builder } from "./builder.ts";
+import { connectionType } from "./connections.ts";
+import type { Context } from "./context.ts";
+import { EventContent } from "./content.ts";
+import { EventKind } from "./enums.ts";
+import { Node } from "./node.ts";
+import { Invite, Member, Room, User } from "./refs.ts";
+import { Profile } from "./user.ts";
+
+export const Event = builder.interfaceRef<AnyEvent>("Event");
+export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");
+export const StateEvent = builder.objectRef<StoredEvent>("StateEvent");
+export const EphemeralEvent = builder.objectRef<EphemeralShape>("EphemeralEvent");
+
+const stored = (event: AnyEvent): StoredEvent | null => (event.kind === "EPHEMERAL" ? null : event);
+
+Event.implement({
+  description: "Something that happened in a room. The order of all events is that of their positions in the stream.",
+  resolveType: (event) =>
+    event.kind === "MESSAGE" ? "MessageEvent" : event.kind === "STATE" ? "StateEvent" : "EphemeralEvent",
+  fields: (t) => ({
+    id: t.exposeID("eventId"),
+    kind: t.expose("kind", { type: EventKind }),
+    type: t.exposeString("type", { description: "e.g. m.room.message" }),
+    qualifiedType: t.string({
+      description: "Event version 2 type, prefixed with its kind: `state:m.room.name`. [EV-1]",
+      resolve: qualifiedType,
+    }),
+    roomId: t.exposeID("roomId", { nullable: true }),
+    room: t.field({
+      type: Room,
+      nullable: true,
+      resolve: (event, _args, context) => (event.roomId === null ? null : context.load.room(event.roomId)),
+    }),
+    senderId: t.exposeID("sender", { description: "A user id, or a server name for server-generated events. [EV-5]" }),
+    sender: t.field({
+      type: User,
+      nullable: true,
+      description: "Null for servers.",
+      resolve: (event, _args, context) => (isUserId(event.sender) ? context.load.user(event.sender) : null),
+    }),
+    senderMember: t.field({
+      type: Member,
+      nullable: true,
+      description: "The sender as this room knows them: room profile, power level. Null for servers.",
+      async resolve(event, _args, context) {
+        const room = event.roomId === null || !isUserId(event.sender) ? null : await context.load.room(event.roomId);
+        return room && context.load.member(room, event.sender);
+      },
+    }),
+    sentAt: t.field({ type: "DateTime", resolve: (event) => event.sentAt }),
+    content: t.field({
+      type: "JSONObject",
+      nullable: true,
+      description: "Absent for a deleted state event; empty when redacted.",
+      resolve: contentOf,
+    }),
+    typed: t.field({
+      type: EventContent,
+      nullable: true,
+      description: "Content of a well-known type, validated; UnknownContent otherwise.",
+      resolve: typedContent,
+    }),
+    json: t.field({
+      type: "JSONObject",
+      description: "The whole event as one JSON document.",
+      args: { fields: t.arg.stringList() },
+      resolve: (event, { fields }, context) => eventJson(event, context, fields ?? null),
+    }),
+    redactedBy: t.field({
+      type: MessageEvent,
+      nullable: true,
+      resolve(event, _args, context) {
+        const redactedById = stored(event)?.redactedById ?? null;
+        return redactedById === null ? null : context.load.event(redactedById);
+      },
+    }),
+    order: t.string({
+      nullable: true,
+      description: "Place in the room: sorts bytewise, never changes. Null for ephemeral events.",
+      resolve: (event) => (event.kind === "EPHEMERAL" ? null : orderText(event.place)),
+    }),
+    cursor: t.field({
+      type: "ChunkToken",
+      nullable: true,
+      description: "The same place as a chunk token. [SCR-3]",
+      resolve: (event, _args, context) => (event.kind === "EPHEMERAL" ? null : context.load.cursor(event)),
+    }),
+    actionId: t.string({
+      nullable: true,
+      description: "Only on the device that acted. [EVS-8]",
+      resolve(event, _args, { requester }) {
+        const mine = event.kind !== "EPHEMERAL" && requester !== null && actedFrom(event, requester);
+        return mine ? (event.action?.actionId ?? null) : null;
+      },
+    }),
+    insertedAfterId: t.id({
+      nullable: true,
+      description: "Set on an out-of-order event: the event that it comes after in its room. [EVS-6]",
+      resolve: (event) => stored(event)?.insertedAfterId ?? null,
+    }),
+  }),
+});
+
+MessageEvent.implement({
+  interfaces: [Event, Node],
+  isTypeOf: (value) => (value as AnyEvent).kind === "MESSAGE",
+  fields: (t) => ({ id: t.exposeID("eventId") }),
+});
+
+StateEvent.implement({
+  interfaces: [Event, Node],
+  isTypeOf: (value) => (value as AnyEvent).kind === "STATE",
+  fields: (t) => ({
+    id: t.exposeID("eventId"),
+    stateKey: t.string({
+      description: "`_` for the empty key. [EV-2]",
+      resolve: (event) => event.stateKey ?? "",
+    }),
+    prevContent: t.field({ type: "JSONObject", nullable: true, resolve: previousContent }),
+    replacesId: t.exposeID("replacesId", { nullable: true }),
+    deleted: t.boolean({
+      description: "True when the event deletes its key: it then has no content. [ACT-9]",
+      resolve: (event) => event.content === null,
+    }),
+    profile: t.field({
+      type: Profile,
+      nullable: true,
+      description: "On membership events: the member's profile. [PRO-4]",
+      async resolve(event, _args, context) {
+        if (event.type !== "m.room.member" || event.stateKey === null) return null;
+        const room = await context.load.room(event.roomId);
+        const own = room && (await context.load.state(room, "m.room.member.profile", event.stateKey));
+        return { userId: event.stateKey, event: own };
+      },
+    }),
+    invite: t.field({
+      type: Invite,
+      nullable: true,
+      description: "On the viewer's own invite: what may be seen of the room. [SYN-5]",
+      async resolve(event, _args, context) {
+        const own = event.type === "m.room.member" && event.stateKey === context.requester?.userId;
+        if (!own || contentOf(event)?.["membership"] !== "invite") return null;
+        // What it shows is the room of today, so it is shown only while the invite holds.
+        return (await context.load.membership(event.roomId)) === "invite" ? { event } : null;
+      },
+    }),
+  }),
+});
+
+EphemeralEvent.implement({
+  description:
+    "Typing, presence and other events that are never stored. Their id is made from room, type and sender.",
+  interfaces: [Event],
+  isTypeOf: (value) => (value as AnyEvent).kind === "EPHEMERAL",
+  fields: (t) => ({ id: t.exposeID("eventId") }),
+});
+
+const json = (event: AnyEvent, context: Context) => eventJson(event, context, null);
+export const EventConnection = connectionType<AnyEvent>("Event", Event, { totals: false, json });
+export const StateConnection = connectionType<StoredEvent>("State", StateEvent, { json });
+
+/** The event in client form as this viewer gets it. [EV-1] */
+export async function eventJson(
+  event: AnyEvent,
+  context: Context,
+  fields: string[] | null,
+): Promise<Record<string, unknown>> {
+  const previous = event.kind === "STATE" ? await previousContent(event, {}, context) : null;
+  const json = clientJson(event, context.requester, previous);
+  return fields === null ? json : pickFields(json, fields);
+}
+
+/** What the slot held before, where the viewer may see that event. */
+async function previousContent(
+  event: StoredEvent,
+  _args: object,
+  context: Context,
+): Promise<Record<string, unknown> | null> {
+  const previous = event.replacesId === null ? null : await context.load.event(event.replacesId);
+  return previous && contentOf(previous);
+}

@@ -1,0 +1,8 @@
+import type { InviteShape, MemberShape, RoomView, UserShape } from "../model/room.ts";
+import { builder } from "./builder.ts";
+
+// Types that name each other across files are declared here and implemented in their own.
+export const Room = builder.objectRef<RoomView>("Room");
+export const Member = builder.objectRef<MemberShape>("Member");
+export const User = builder.objectRef<UserShape>("User");
+export const Invite = builder.objectRef<InviteShape>("Invite");

@@ -1,0 +1,61 @@
+import type { UserId } from "../model/ids.ts";
+import type { StoredEvent } from "../model/event.ts";
+import { contentOf } from "../model/event.ts";
+import { builder } from "./builder.ts";
+import type { Context } from "./context.ts";
+import { StateEvent } from "./event.ts";
+import { Node } from "./node.ts";
+import { User } from "./refs.ts";
+
+/** A profile in a room, or the global one where the room has none. */
+export interface ProfileShape {
+  userId: UserId;
+  /** The room's own profile of the user. [PRO-2] */
+  event: StoredEvent | null;
+}
+
+User.implement({
+  interfaces: [Node],
+  isTypeOf: (value) => (value as { kind?: string }).kind === "USER",
+  fields: (t) => ({
+    id: t.exposeID("userId"),
+    displayName: t.string({
+      nullable: true,
+      resolve: async ({ userId }, _args, context) => text((await context.load.profile(userId))["displayname"]),
+    }),
+    avatarMxc: t.string({
+      nullable: true,
+      resolve: async ({ userId }, _args, context) => text((await context.load.profile(userId))["avatar_url"]),
+    }),
+    profileValues: t.field({
+      type: "JSONObject",
+      description: "The global profile: all keys, or those named. [PRO-1]",
+      args: { keys: t.arg.stringList() },
+      async resolve({ userId }, { keys }, context) {
+        const values = Object.entries(await context.load.profile(userId));
+        return Object.fromEntries(values.filter(([key]) => !keys || keys.includes(key)));
+      },
+    }),
+  }),
+});
+
+export const Profile = builder.objectRef<ProfileShape>("Profile");
+
+Profile.implement({
+  fields: (t) => ({
+    displayName: t.string({ nullable: true, resolve: (shape, _args, context) => profileText(shape, "displayname", context) }),
+    avatarMxc: t.string({ nullable: true, resolve: (shape, _args, context) => profileText(shape, "avatar_url", context) }),
+    event: t.field({ type: StateEvent, nullable: true, resolve: (shape) => shape.event }),
+  }),
+});
+
+/** A key of the room's profile of a user, else of their global one. [PRO-2] */
+export async function profileText(shape: ProfileShape, key: string, context: Context): Promise<string | null> {
+  const own = shape.event && contentOf(shape.event);
+  if (own && key in own) return text(own[key]);
+  return text((await context.load.profile(shape.userId))[key]);
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}

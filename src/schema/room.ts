@@ -234,5 +234,5 @@ Invite.implement({
 
 /** The node id of an invite: opaque to clients. */
 export function inviteId(event: StoredEvent): string {
-  return `invite_${Buffer.from(event.eventId).toString("base64url")}`;
+  return `invite_${Buffer.from(JSON.stringify(event.eventId)).toString("base64url")}`;
 }

@@ -21,20 +21,20 @@ export async function stateInSlots(
 ): Promise<(StoredEvent | null)[]> {
   const asked = slots.map(({ until, ...slot }) => ({ ...slot, at: until ?? head.position }));
   const events = await store.stateInSlots(connection, asked);
-  // The same slot may be asked for at different positions, so that its newest event there is the answer.
-  return asked.map((slot) => {
-    const held = events.filter(
-      (event) =>
-        event.roomId === slot.roomId &&
-        event.type === slot.type &&
-        event.stateKey === slot.stateKey &&
-        event.place.major <= slot.at,
-    );
-    return held.reduce<StoredEvent | null>(
-      (best, event) => (best === null || event.place.major > best.place.major ? event : best),
-      null,
-    );
+  const bySlot = new Map<string, StoredEvent[]>();
+  for (const event of events) {
+    const name = slotName(event.roomId, event.type, event.stateKey ?? "");
+    bySlot.set(name, [...(bySlot.get(name) ?? []), event]);
+  }
+  // A slot may be asked for at several positions, so that the newest of its events there is the answer.
+  return asked.map(({ roomId, type, stateKey, at }) => {
+    const held = bySlot.get(slotName(roomId, type, stateKey)) ?? [];
+    return held.filter((event) => event.place.major <= at).sort((a, b) => b.place.major - a.place.major)[0] ?? null;
   });
+}
+
+function slotName(roomId: string, type: string, stateKey: string): string {
+  return JSON.stringify([roomId, type, stateKey]);
 }
 
 /** A page of a room's state, by type and state key. [SYN-7] */

@@ -1,0 +1,127 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isLoopback, type Config } from "./config.ts";
+import { createAccounts } from "./domain/accounts.ts";
+import { createAuthorities } from "./domain/append/authorities.ts";
+import { createWriter } from "./domain/append/writer.ts";
+import type { Domain } from "./domain/domain.ts";
+import { createPasswords } from "./domain/passwords.ts";
+import { createEventStream } from "./domain/sync/eventStream.ts";
+import { createHead } from "./domain/sync/head.ts";
+import { HearthError } from "./model/errors.ts";
+import type { Clock, Ids, Log } from "./model/ports.ts";
+import { createTokens } from "./model/tokens.ts";
+import { databaseSetting } from "./store/accounts.ts";
+import type { Database } from "./store/database.ts";
+import { listen } from "./store/notifications.ts";
+import { createGraphQL } from "./transport/graphql.ts";
+import { createHttpServer } from "./transport/http.ts";
+import { serveWebSockets } from "./transport/websocket.ts";
+import { version } from "./version.ts";
+
+export interface AppOptions {
+  config: Config;
+  /** Migrated; the caller closes it after the app. */
+  database: Database;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+}
+
+export interface App {
+  domain: Domain;
+  /** Where it listens, e.g. http://127.0.0.1:8008 */
+  listen(): Promise<string>;
+  /** Stops accepting, ends streams, waits for what is in flight. */
+  close(): Promise<void>;
+}
+
+const graphqlPath = "/graphql";
+const freshTokenMs = 30_000;
+
+/** Wires the layers; nothing else does. */
+export async function createApp({ config, database, clock, ids, log }: AppOptions): Promise<App> {
+  const processId = ids.opaque();
+  const { reader } = database;
+  const secret = await databaseSetting(reader, "token_secret", ids.secret());
+  const epoch = await databaseSetting(reader, "epoch", ids.opaque());
+  const named = await databaseSetting(reader, "server_name", config.serverName);
+  if (named !== config.serverName) {
+    throw new Error(`This database belongs to the server ${named}; HEARTH_SERVER_NAME says ${config.serverName}.`);
+  }
+  const tokens = createTokens(Buffer.from(secret), epoch);
+  const { serverName } = config;
+
+  const head = await createHead(database, log);
+  const authorities = createAuthorities(reader);
+  // Before any stream sees an event, the rules do.
+  head.onPassed((events) => events.forEach((event) => authorities.apply(event)));
+  const { streamReplay: replayLimit, streamBacklog: backlogLimit } = config;
+  const stream = createEventStream({ reader, head, log, replayLimit, backlogLimit, freshTokenMs });
+  const writer = createWriter({ database, processId, log, onCommitted: (batch) => head.publish(batch) });
+
+  const onRevoked = (tokenIds: string[]): void => {
+    accounts.forget(tokenIds);
+    stream.end(tokenIds, new HearthError("UNKNOWN_TOKEN", "The access token was revoked."));
+  };
+  const accounts = createAccounts({
+    ...{ database, clock, ids, log, serverName, onRevoked, passwords: createPasswords() },
+    registration: config.registration,
+    registrationTokens: config.registrationTokens,
+    admins: config.admins,
+  });
+  const listener = await listen(
+    database.url,
+    {
+      onStream: ({ to }) => head.notice(to),
+      onRevoked,
+      onConnected() {
+        accounts.forgetAll();
+        head.refresh().catch((error: unknown) => log.warn({ error }, "catching up after a reconnect failed"));
+      },
+    },
+    log,
+  );
+
+  const domain: Domain = {
+    accounts,
+    tools: { database, writer, authorities, clock, ids, serverName },
+    head,
+    stream,
+    tokens,
+    reading: { connection: reader, tokens, head },
+    server: { name: serverName, version, registration: config.registration },
+  };
+  const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
+  const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
+  const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
+  const webSockets = serveWebSockets(server, graphql, domain, log, { path: graphqlPath, origins });
+
+  return {
+    domain,
+    listen: () => listenOn(server, config),
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      stream.shutDown();
+      await webSockets.close();
+      server.closeIdleConnections();
+      const deadline = setTimeout(() => server.closeAllConnections(), 5000);
+      await closed;
+      clearTimeout(deadline);
+      await writer.drain();
+      await listener.close();
+      head.close();
+    },
+  };
+}
+
+function listenOn(server: Server, { host, port }: Config): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.removeListener("error", reject);
+      const address = server.address() as AddressInfo;
+      resolve(`http://${host.includes(":") ? `[${host}]` : host}:${address.port}`);
+    });
+  });
+}

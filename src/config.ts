@@ -1,0 +1,108 @@
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { z } from "zod";
+import { isServerName } from "./model/ids.ts";
+
+const list = z.preprocess(
+  (value) => (typeof value === "string" ? value.split(",").map((item) => item.trim()).filter(Boolean) : value),
+  z.array(z.string()),
+);
+const whole = z.coerce.number().int();
+
+/**
+ * Every setting. Each is read from the environment under its name here, else from the file, else it has the default.
+ * Lists are separated by commas in the environment.
+ */
+const settings = z.strictObject({
+  /** The part of ids after the colon. It can't be changed later. */
+  HEARTH_SERVER_NAME: z.string().refine(isServerName, "is no server name").default("localhost"),
+  HEARTH_HOST: z.string().default("127.0.0.1"),
+  /** 0 takes any free port. */
+  HEARTH_PORT: whole.min(0).max(65535).default(8008),
+  HEARTH_DATA_DIR: z.string().min(1).default("./data"),
+  /** A PostgreSQL server of your own, version 17 or later; without it, hearth runs its own in the data directory. */
+  DATABASE_URL: z.string().optional(),
+  /** Who may register: anyone, holders of a registration token, nobody. [ACC-5] */
+  HEARTH_REGISTRATION: z.enum(["open", "token", "closed"]).default("open"),
+  HEARTH_REGISTRATION_TOKENS: list.default([]),
+  /** User ids or names of the server's admins. */
+  HEARTH_ADMINS: list.default([]),
+  /** Origins of web pages, besides the server's own, whose scripts may call the API; `*` for all. */
+  HEARTH_ALLOWED_ORIGINS: list.default([]),
+  /** Events that the event stream replays after a token. [EVS-2] */
+  HEARTH_STREAM_REPLAY: whole.min(0).max(100_000).default(1000),
+  /** Events that may wait for one slow consumer. [EVS-13] */
+  HEARTH_STREAM_BACKLOG: whole.min(1).max(100_000).default(1000),
+  HEARTH_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+export interface Config {
+  serverName: string;
+  host: string;
+  port: number;
+  dataDir: string;
+  databaseUrl: string | null;
+  registration: "open" | "token" | "closed";
+  registrationTokens: string[];
+  admins: string[];
+  allowedOrigins: string[];
+  streamReplay: number;
+  streamBacklog: number;
+  logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
+}
+
+/** A setting is wrong; the message names it and is meant for the person who starts the server. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const defaultFile = "hearth.config.json";
+
+/** Reads the settings from the environment and from a JSON file: the one named, else hearth.config.json if there is one. */
+export function readConfig(environment: Record<string, string | undefined>, file: string | null): Config {
+  const fromFile = readFile(file);
+  const known = Object.keys(settings.shape);
+  const fromEnvironment = known.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []));
+  const odd = Object.keys(environment).find((name) => name.startsWith("HEARTH_") && !known.includes(name));
+  if (odd !== undefined) throw new ConfigError(`${odd} is no setting of hearth.`);
+  const parsed = settings.safeParse({ ...fromFile, ...Object.fromEntries(fromEnvironment) });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ConfigError(`${issue?.path.join(".") || "The settings"}: ${issue?.message}`);
+  }
+  const given = parsed.data;
+  return {
+    serverName: given.HEARTH_SERVER_NAME,
+    host: given.HEARTH_HOST,
+    port: given.HEARTH_PORT,
+    dataDir: given.HEARTH_DATA_DIR,
+    databaseUrl: given.DATABASE_URL ?? null,
+    registration: given.HEARTH_REGISTRATION,
+    registrationTokens: given.HEARTH_REGISTRATION_TOKENS,
+    admins: given.HEARTH_ADMINS,
+    allowedOrigins: given.HEARTH_ALLOWED_ORIGINS,
+    streamReplay: given.HEARTH_STREAM_REPLAY,
+    streamBacklog: given.HEARTH_STREAM_BACKLOG,
+    logLevel: given.HEARTH_LOG_LEVEL,
+  };
+}
+
+function readFile(file: string | null): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file ?? defaultFile, "utf8");
+  } catch (error) {
+    if (file === null && (error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw new ConfigError(`The settings file can't be read: ${(error as Error).message}`);
+  }
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(`${file ?? defaultFile} is no JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Whether the server listens only to its own machine. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}

@@ -1,0 +1,54 @@
+import { canonicalJson } from "../../model/canonicalJson.ts";
+import type { AnyEvent, EphemeralEvent, StoredEvent } from "../../model/event.ts";
+import type { Tokens } from "../../model/tokens.ts";
+import { placeToken } from "../reading/history.ts";
+import { membershipSet } from "./audience.ts";
+import type { Follower, Step } from "./follower.ts";
+
+/** One delivery of the event stream. [EVS-1] */
+export interface StreamChunk {
+  events: AnyEvent[];
+  /** The new position, as a token for the same rooms and users. */
+  stream: string;
+  limited: boolean;
+  /** Rooms with news. */
+  roomIds: string[];
+  /** The viewer's own invites among the events. */
+  invites: StoredEvent[];
+  /** The viewer's own leaving, of their will or not. */
+  left: StoredEvent[];
+}
+
+/** Turns a follower's steps into chunks, with what is derived from their events. */
+export function chunkOf(step: Step, follower: Follower, tokens: Tokens, base: string, serverName: string): StreamChunk {
+  const { userId } = follower.base;
+  const own = step.events.filter((event) => event.type === "m.room.member" && event.stateKey === userId);
+  const left = own.filter((event) => ["leave", "ban", null].includes(membershipSet(event)));
+  const gone = new Set(left.map((event) => event.roomId));
+  return {
+    events: step.events.flatMap((event) => withScrollback(event, userId, tokens, serverName)),
+    stream: tokens.streamAt(base, step.position),
+    limited: step.limited,
+    roomIds: [...new Set(step.events.map((event) => event.roomId))].filter((roomId) => !gone.has(roomId)),
+    invites: own.filter((event) => membershipSet(event) === "invite"),
+    left,
+  };
+}
+
+/**
+ * A join of the viewer is followed by where to scroll back from: derived from the join, so that it comes again when the
+ * join is replayed. [EVS-9]
+ */
+function withScrollback(event: StoredEvent, userId: string, tokens: Tokens, serverName: string): AnyEvent[] {
+  if (event.type !== "m.room.member" || event.stateKey !== userId || membershipSet(event) !== "join") return [event];
+  const scrollback: EphemeralEvent = {
+    kind: "EPHEMERAL",
+    eventId: `ephemeral_${Buffer.from(`${event.roomId} m.homeserver.scrollback ${serverName}`).toString("base64url")}`,
+    roomId: event.roomId,
+    type: "m.homeserver.scrollback",
+    sender: serverName,
+    sentAt: event.sentAt,
+    content: canonicalJson({ token: placeToken(tokens, event) }, "content"),
+  };
+  return [event, scrollback];
+}

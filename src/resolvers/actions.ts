@@ -1,0 +1,80 @@
+import type { InputObjectRef, ObjectRef } from "@pothos/core";
+import type { ActionTools } from "../domain/actions/act.ts";
+import type { StoredEvent } from "../model/event.ts";
+import { HearthError } from "../model/errors.ts";
+import type { Requester } from "../model/requester.ts";
+import type { RoomView } from "../model/room.ts";
+import { builder, type Types } from "../schema/builder.ts";
+import type { Context } from "../schema/context.ts";
+import { StateEvent } from "../schema/event.ts";
+import { Room } from "../schema/refs.ts";
+import { createLoaders } from "./loaders.ts";
+import { domainOf, signedIn } from "./context.ts";
+
+/** What an action gave, and the action id that it was asked for with. */
+export interface Acted {
+  event: StoredEvent;
+  actionId: string | null;
+}
+
+/** What a batch gave. */
+export interface ActedBatch {
+  events: StoredEvent[];
+  actionId: string | null;
+}
+
+/** Runs an action of the domain for the signed-in requester. What is loaded afterwards sees what it changed. */
+export async function run<Result>(
+  context: Context,
+  action: (tools: ActionTools, requester: Requester, input: unknown) => Promise<Result>,
+  input: unknown,
+): Promise<Result> {
+  const requester = signedIn(context);
+  const domain = domainOf(context);
+  const result = await action(domain.tools, requester, input);
+  context.load = createLoaders(domain, requester, { remember: true });
+  return result;
+}
+
+/** The room of an event that the requester just made, or `NOT_FOUND` where they can't see it any more. */
+export async function roomOf(event: StoredEvent, context: Context): Promise<RoomView> {
+  const room = await context.load.room(event.roomId);
+  if (room === null) throw new HearthError("NOT_FOUND", "There is no such room, or you may not see it.");
+  return room;
+}
+
+/** The fields that most payloads of state actions share. */
+export function statePayload(name: string, { room = true } = {}) {
+  return builder.objectRef<Acted>(name).implement({
+    fields: (t) => ({
+      event: t.field({ type: StateEvent, resolve: ({ event }) => event }),
+      actionId: t.exposeString("actionId", { nullable: true }),
+      ...(room
+        ? { room: t.field({ type: Room, resolve: ({ event }, _args, context) => roomOf(event, context) }) }
+        : { roomId: t.id({ resolve: ({ event }) => event.roomId }) }),
+    }),
+  });
+}
+
+/** Adds a mutation that runs an action and answers with its one event. */
+export function actionField(
+  name: string,
+  payload: ObjectRef<Types, Acted>,
+  inputType: InputObjectRef<Types, { actionId?: string | null | undefined }>,
+  action: (tools: ActionTools, requester: Requester, input: unknown) => Promise<StoredEvent>,
+  description?: string,
+): void {
+  builder.mutationField(name, (t) =>
+    t.field({
+      type: payload,
+      nullable: true,
+      ...(description === undefined ? {} : { description }),
+      args: { input: t.arg({ type: inputType, required: true }) },
+      resolve: async (_root, { input }, context): Promise<Acted> => ({
+        event: await run(context, action, input),
+        actionId: input.actionId ?? null,
+      }),
+    }),
+  );
+}
+

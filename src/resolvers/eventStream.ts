@@ -1,0 +1,90 @@
+import { chunkOf, type StreamChunk as StreamChunkShape } from "../domain/sync/chunk.ts";
+import type { Follower } from "../domain/sync/follower.ts";
+import type { Domain } from "../domain/domain.ts";
+import type { StreamToken } from "../model/tokens.ts";
+import type { StoredEvent } from "../model/event.ts";
+import { builder } from "../schema/builder.ts";
+import { Event, eventJson, StateEvent } from "../schema/event.ts";
+import { Invite, Room } from "../schema/refs.ts";
+import { domainOf, signedIn } from "./context.ts";
+
+const LeftRoom = builder.objectRef<StoredEvent>("LeftRoom").implement({
+  fields: (t) => ({
+    roomId: t.exposeID("roomId"),
+    event: t.field({ type: StateEvent, nullable: true, resolve: (event) => event }),
+  }),
+});
+
+const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement({
+  fields: (t) => ({
+    events: t.field({ type: [Event], resolve: ({ events }) => events }),
+    json: t.field({
+      type: ["JSONObject"],
+      description: "The events as JSON documents.",
+      resolve: ({ events }, _args, context) => Promise.all(events.map((event) => eventJson(event, context, null))),
+    }),
+    stream: t.expose("stream", { type: "StreamToken", description: "The new position." }),
+    limited: t.exposeBoolean("limited"),
+    rooms: t.field({
+      type: [Room],
+      description: "Rooms with news, as they are now.",
+      async resolve({ roomIds }, _args, context) {
+        const rooms = await Promise.all(roomIds.map((roomId) => context.load.room(roomId)));
+        return rooms.filter((room) => room !== null);
+      },
+    }),
+    invites: t.field({ type: [Invite], resolve: ({ invites }) => invites.map((event) => ({ event })) }),
+    left: t.field({ type: [LeftRoom], resolve: ({ left }) => left }),
+  }),
+});
+
+builder.subscriptionType({
+  fields: (t) => ({
+    eventStream: t.field({
+      type: StreamChunk,
+      description:
+        "Live events, beginning with a chunk that tells that the stream is live. It is no catch-up service: when more happened since `stream` than the server replays, one chunk with `limited: true` says so. [EVS]",
+      args: {
+        stream: t.arg({ type: "StreamToken", description: "Omitted: all rooms and users, from now on." }),
+      },
+      async subscribe(_root, { stream }, context) {
+        const requester = signedIn(context);
+        const domain = domainOf(context);
+        const token: StreamToken = stream
+          ? domain.tokens.readStream(stream, requester)
+          : { ...requester, rooms: null, users: null, position: null };
+        return chunks(domain, await domain.stream.open(token, requester.tokenId));
+      },
+      resolve: (chunk) => chunk,
+    }),
+  }),
+});
+
+/** A follower's steps as chunks. Written by hand, since `return` must work while `next` is still waiting. */
+function chunks(domain: Domain, follower: Follower): AsyncIterableIterator<StreamChunkShape> {
+  const base = domain.tokens.streamBase(follower.base);
+  const close = (): Promise<IteratorResult<StreamChunkShape>> => {
+    domain.stream.close(follower);
+    return Promise.resolve({ done: true, value: undefined });
+  };
+  return {
+    async next() {
+      try {
+        const step = await follower.next();
+        if (step === null) return await close();
+        return { done: false, value: chunkOf(step, follower, domain.tokens, base, domain.server.name) };
+      } catch (error) {
+        await close();
+        throw error;
+      }
+    },
+    return: close,
+    throw: async (error) => {
+      await close();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

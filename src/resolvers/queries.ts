@@ -1,0 +1,160 @@
+import { eventNotFound, HearthError, roomNotFound } from "../model/errors.ts";
+import { alias as aliasId, isEventId, isRoomId, isUserId } from "../model/ids.ts";
+import { check } from "../model/check.ts";
+import { badInput } from "../model/errors.ts";
+import { roomByAlias } from "../domain/reading/people.ts";
+import { builder } from "../schema/builder.ts";
+import type { Context } from "../schema/context.ts";
+import { Event } from "../schema/event.ts";
+import { Node } from "../schema/node.ts";
+import { Room, User } from "../schema/refs.ts";
+import { Server } from "../schema/server.ts";
+import { deviceNodeId, Viewer } from "../schema/viewer.ts";
+import { domainOf, signedIn } from "./context.ts";
+
+/** Ids that `nodes` takes at once. */
+const maxNodes = 100;
+
+const RoomAlias = builder
+  .objectRef<{ alias: string; roomId: string; servers: string[] }>("RoomAlias")
+  .implement({
+    fields: (t) => ({
+      alias: t.exposeID("alias"),
+      roomId: t.exposeID("roomId"),
+      servers: t.exposeStringList("servers"),
+    }),
+  });
+
+builder.queryType({
+  fields: (t) => ({
+    node: t.field({
+      type: Node,
+      nullable: true,
+      args: { id: t.arg.id({ required: true }) },
+      resolve: (_root, { id }, context) => nodeOf(id, context),
+    }),
+    nodes: t.field({
+      type: [Node],
+      nullable: { list: false, items: true },
+      args: { ids: t.arg.idList({ required: true }) },
+      complexity: ({ ids }) => ({ field: 1, multiplier: Math.max(1, ids.length) }),
+      resolve(_root, { ids }, context) {
+        if (ids.length > maxNodes) throw badInput("ids", `names more than ${maxNodes} nodes`);
+        return ids.map((id) => nodeOf(id, context));
+      },
+    }),
+    server: t.field({ type: Server, resolve: (_root, _args, context) => context.server }),
+    viewer: t.field({
+      type: Viewer,
+      nullable: true,
+      description: "The signed-in user and device; null without a valid access token.",
+      resolve: (_root, _args, context) => context.requester,
+    }),
+    room: t.field({
+      type: Room,
+      nullable: true,
+      args: { id: t.arg.id({ required: true }) },
+      async resolve(_root, { id }, context) {
+        signedIn(context);
+        const room = isRoomId(id) ? await context.load.room(id) : null;
+        if (room === null) throw roomNotFound();
+        return room;
+      },
+    }),
+    event: t.field({
+      type: Event,
+      nullable: true,
+      args: { id: t.arg.id({ required: true }) },
+      async resolve(_root, { id }, context) {
+        signedIn(context);
+        const event = isEventId(id) ? await context.load.event(id) : null;
+        if (event === null) throw eventNotFound();
+        return event;
+      },
+    }),
+    user: t.field({
+      type: User,
+      nullable: true,
+      args: { id: t.arg.id({ required: true }) },
+      async resolve(_root, { id }, context) {
+        signedIn(context);
+        const user = isUserId(id) ? await context.load.user(id) : null;
+        if (user === null) throw new HearthError("NOT_FOUND", "There is no such user.");
+        return user;
+      },
+    }),
+    roomAlias: t.field({
+      type: RoomAlias,
+      nullable: true,
+      description: "Resolve a room alias. [ALI-1]",
+      args: { alias: t.arg.id({ required: true }) },
+      async resolve(_root, args, context) {
+        signedIn(context);
+        const alias = check(aliasId, args.alias);
+        const roomId = await roomByAlias(domainOf(context).reading, alias);
+        if (roomId === null) throw new HearthError("NOT_FOUND", "There is no such alias.");
+        return { alias, roomId, servers: [context.server.name] };
+      },
+    }),
+    streamToken: t.field({
+      type: "StreamToken",
+      nullable: true,
+      description: 'A fresh, unused streaming token. Omitted lists, or ["*"], mean all; an empty list none. [STR]',
+      args: { rooms: t.arg.stringList(), users: t.arg.stringList() },
+      resolve(_root, { rooms, users }, context) {
+        const { userId, deviceId } = signedIn(context);
+        return domainOf(context).tokens.stream({
+          userId,
+          deviceId,
+          rooms: choice(rooms, isRoomId, "rooms", "room"),
+          users: choice(users, isUserId, "users", "user"),
+          position: null,
+        });
+      },
+    }),
+  }),
+});
+
+/** A choice of ids; null means all. */
+function choice(
+  ids: readonly string[] | null | undefined,
+  isId: (id: string) => boolean,
+  argument: string,
+  noun: string,
+): string[] | null {
+  if (!ids || ids.includes("*")) return null;
+  const odd = ids.find((id) => !isId(id));
+  if (odd !== undefined) throw badInput(argument, `${JSON.stringify(odd.slice(0, 100))} is no ${noun} id`);
+  return [...new Set(ids)].sort();
+}
+
+/** What a node id stands for, as far as the viewer may see it; null for everything else. */
+async function nodeOf(id: string, context: Context): Promise<object | null> {
+  signedIn(context);
+  const { load, requester } = context;
+  if (isUserId(id)) return load.user(id);
+  if (isRoomId(id)) return load.room(id);
+  if (isEventId(id)) return load.event(id);
+  const [kind, payload] = id.split("_", 2);
+  const named = opaqueId(payload ?? "");
+  if (kind === "member" && Array.isArray(named)) {
+    const [roomId, userId] = named.map(String);
+    const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;
+    return room && load.member(room, userId ?? "");
+  }
+  if (kind === "invite" && typeof named === "string" && isEventId(named)) {
+    const event = await load.event(named);
+    const own = event?.type === "m.room.member" && event.stateKey === requester?.userId;
+    return own && (await load.membership(event.roomId)) === "invite" ? { event } : null;
+  }
+  if (kind === "device" && requester && id === deviceNodeId(requester)) return load.device(requester.deviceId);
+  return null;
+}
+
+function opaqueId(payload: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(payload, "base64url").toString());
+  } catch {
+    return null;
+  }
+}

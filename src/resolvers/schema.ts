@@ -1,0 +1,15 @@
+// Each file adds its fields to the builder; this one is imported by nobody but the transport.
+import type { GraphQLSchema } from "graphql";
+import { builder } from "../schema/builder.ts";
+import "../schema/scalars.ts";
+import "./queries.ts";
+import "./scrollback.ts";
+import "./accounts.ts";
+import "./rooms.ts";
+import "./membership.ts";
+import "./messages.ts";
+import "./state.ts";
+import "./eventStream.ts";
+
+/** The whole schema. It depends on nothing but the code, so it is built once. */
+export const schema: GraphQLSchema = builder.toSchema();

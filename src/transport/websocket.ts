@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, Server } from "node:http";
+import type { Duplex } from "node:stream";
+import type { ExecutionArgs } from "graphql";
+import { useServer } from "graphql-ws/use/ws";
+import { WebSocketServer } from "ws";
+import type { Domain } from "../domain/domain.ts";
+import { HearthError } from "../model/errors.ts";
+import type { Log } from "../model/ports.ts";
+import type { createGraphQL, OperationSource } from "./graphql.ts";
+import { presentError } from "./errors.ts";
+import { mayCall, type OriginRules } from "./origins.ts";
+
+/** Bytes of one message from a client. */
+const maxPayload = 256 * 1024;
+
+export interface WebSockets {
+  /** Ends all sockets, telling their clients to come back. */
+  close(): Promise<void>;
+}
+
+/** GraphQL over WebSocket (graphql-transport-ws) at one path, with `authorization` in `connection_init`. */
+export function serveWebSockets(
+  server: Server,
+  graphql: ReturnType<typeof createGraphQL>,
+  domain: Domain,
+  log: Log,
+  { path, origins }: { path: string; origins: OriginRules },
+): WebSockets {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
+  const source = (req: IncomingMessage, params: Record<string, unknown> | undefined): OperationSource => ({
+    req,
+    requestId: randomUUID(),
+    authorization: authorizationOf(params) ?? req.headers.authorization ?? null,
+    live: true,
+  });
+
+  const protocol = useServer<Record<string, unknown>>(
+    {
+      async onConnect({ connectionParams, extra }) {
+        const { authorization } = source(extra.request, connectionParams);
+        if (authorization === null) return true;
+        try {
+          const origin = { ip: null, userAgent: extra.request.headers["user-agent"] ?? null };
+          await domain.accounts.authenticate(authorization.replace(/^Bearer\s+/i, "").trim(), origin);
+          return true;
+        } catch (error) {
+          if (error instanceof HearthError) return false;
+          throw error;
+        }
+      },
+      async onSubscribe({ connectionParams, extra }, _id, payload) {
+        const operation = source(extra.request, connectionParams);
+        const present = (error: unknown) => presentError(error, log, operation.requestId);
+        try {
+          const enveloped = graphql.getEnveloped({ ...operation, params: payload });
+          const document = enveloped.parse(payload.query) as ExecutionArgs["document"];
+          const errors = enveloped.validate(enveloped.schema, document) as readonly unknown[];
+          if (errors.length > 0) return errors.map(present);
+          const contextValue: unknown = await enveloped.contextFactory();
+          const { schema, execute, subscribe } = enveloped;
+          return {
+            schema: schema as ExecutionArgs["schema"],
+            document,
+            contextValue,
+            operationName: payload.operationName,
+            variableValues: payload.variables,
+            rootValue: { execute, subscribe },
+          };
+        } catch (error) {
+          return [present(error)];
+        }
+      },
+      execute: (args) => rootOf(args).execute(args),
+      subscribe: (args) => rootOf(args).subscribe(args),
+      onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log, randomUUID())),
+    },
+    sockets,
+  );
+
+  server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    const found = new URL(req.url ?? "/", "http://localhost").pathname === path;
+    if (!found || !mayCall(req, origins)) {
+      socket.end(`HTTP/1.1 ${found ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`);
+      return;
+    }
+    sockets.handleUpgrade(req, socket, head, (webSocket) => sockets.emit("connection", webSocket, req));
+  });
+
+  return {
+    async close() {
+      for (const socket of sockets.clients) socket.close(1012, "The server restarts: come back soon.");
+      await Promise.race([protocol.dispose(), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+      for (const socket of sockets.clients) socket.terminate();
+    },
+  };
+}
+
+interface Executors {
+  execute(args: unknown): ReturnType<typeof import("graphql").execute>;
+  subscribe(args: unknown): ReturnType<typeof import("graphql").subscribe>;
+}
+
+/** The enveloped executors travel with the operation, as graphql-ws knows only one pair for all. */
+function rootOf(args: { rootValue?: unknown }): Executors {
+  return args.rootValue as Executors;
+}
+
+/** `authorization` of `connection_init`, at the top or, as GraphiQL sends its Headers tab, below `headers`. */
+function authorizationOf(params: Record<string, unknown> | undefined): string | null {
+  for (const from of [params, params?.["headers"] as Record<string, unknown> | undefined]) {
+    const key = Object.keys(from ?? {}).find((name) => name.toLowerCase() === "authorization");
+    const value = key && from?.[key];
+    if (typeof value === "string" && value !== "") return value;
+  }
+  return null;
+}
+

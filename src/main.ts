@@ -5,9 +5,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { createApp } from "./app.ts";
-import { ConfigError, readConfig } from "./config.ts";
+import { ConfigError, readConfig, type Config } from "./config.ts";
 import { openDatabase } from "./store/database.ts";
-import { EmbeddedPostgresError, startEmbeddedPostgres } from "./store/embedded/embedded.ts";
+import type { Log } from "./model/ports.ts";
+import { EmbeddedPostgresError, startEmbeddedPostgres, type EmbeddedPostgres } from "./store/embedded/embedded.ts";
 import { migrate } from "./store/migrate.ts";
 import { randomIds, systemClock } from "./system.ts";
 
@@ -24,6 +25,15 @@ async function main(): Promise<void> {
     config.databaseUrl === null
       ? await startEmbeddedPostgres({ dataDir, log: (message) => log.info({}, message) })
       : null;
+  try {
+    await serve(config, dataDir, embedded, log);
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+async function serve(config: Config, dataDir: string, embedded: EmbeddedPostgres | null, log: Log): Promise<void> {
   const url = config.databaseUrl ?? embedded!.url();
   const applied = await migrate(url, migrationsDir());
   if (applied.length > 0) log.info({ applied }, "the database was migrated");
@@ -70,7 +80,10 @@ function migrationsDir(): string {
 }
 
 main().catch((error: unknown) => {
-  const forPeople = error instanceof ConfigError || error instanceof EmbeddedPostgresError;
-  process.stderr.write(`hearth can't start: ${forPeople ? error.message : String((error as Error).stack ?? error)}\n`);
+  const forPeople =
+    error instanceof ConfigError ||
+    error instanceof EmbeddedPostgresError ||
+    (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+  process.stderr.write(`hearth can't start: ${forPeople ? (error as Error).message : String((error as Error).stack ?? error)}\n`);
   process.exit(1);
 });

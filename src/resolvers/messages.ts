@@ -77,9 +77,9 @@ const RedactEventInput = builder.inputType("RedactEventInput", {
   }),
 });
 
-/** The keys that the server added or changed: all but the type and content that the client gave. [ACT-12] */
+/** The keys that the server added or changed: all but the room and the content that the client gave. [ACT-12] */
 function compact(event: StoredEvent, context: Context): Record<string, unknown> {
-  const { content: _content, ...added } = clientJson(event, context.requester, null);
+  const { content: _content, room_id: _roomId, ...added } = clientJson(event, context.requester, null);
   return added;
 }
 

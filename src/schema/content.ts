@@ -28,8 +28,8 @@ const outputs = {
 type Output = keyof typeof outputs;
 type Field = Output | `${Output}!` | `[${Output}!]!`;
 
-function contentType(name: string, fields: Record<string, Field>, description?: string): void {
-  builder.objectType(builder.objectRef<TypedContent>(name), {
+function contentType(name: string, fields: Record<string, Field>, description?: string) {
+  return builder.objectType(builder.objectRef<TypedContent>(name), {
     ...(description === undefined ? {} : { description }),
     interfaces: [EventContent],
     fields: (t) =>
@@ -79,7 +79,7 @@ contentType("AvatarContent", { mxc: "String!" });
 contentType("CreateContent", { creatorId: "ID!" });
 contentType("MembershipContent", { membership: "Membership!", reason: "String" });
 contentType("ProfileContent", { displayName: "String", avatarMxc: "String" });
-contentType("PowerLevelsContent", {
+export const PowerLevelsContent = contentType("PowerLevelsContent", {
   users: "JSONObject!",
   usersDefault: "Int!",
   events: "JSONObject!",
@@ -94,11 +94,6 @@ contentType("JoinRulesContent", { joinRule: "JoinRule!" });
 contentType("HistoryVisibilityContent", { historyVisibility: "HistoryVisibility!" });
 contentType("AliasesContent", { aliases: "[ID!]!" });
 contentType("MarkerContent", { markedEventId: "ID!", markerKind: "MarkerKind!" });
-contentType(
-  "ScrollbackContent",
-  {},
-  "m.homeserver.scrollback: where scrolling back in a newly joined room starts. [EVS-9]",
-);
 contentType("TypingContent", { userIds: "[ID!]!" });
 contentType("PresenceContent", { state: "PresenceState!", status: "String", capabilityHashes: "[String!]!" });
 
@@ -124,6 +119,8 @@ builder.objectType(builder.objectRef<TypedContent>("RedactionContent"), {
   }),
 });
 
-builder.objectField("ScrollbackContent" as never, "token", (t) =>
-  t.field({ type: "ChunkToken", resolve: (content) => String((content as TypedContent)["token"]) }),
-);
+builder.objectType(builder.objectRef<TypedContent>("ScrollbackContent"), {
+  description: "m.homeserver.scrollback: where scrolling back in a newly joined room starts. [EVS-9]",
+  interfaces: [EventContent],
+  fields: (t) => ({ token: t.field({ type: "ChunkToken", resolve: (content) => String(content["token"]) }) }),
+});

@@ -4,9 +4,9 @@ import { emptyStateKey } from "../model/event.ts";
 import { levelOf, powerLevels } from "../model/power.ts";
 import type { MemberShape, RoomView } from "../model/room.ts";
 import { typedContent } from "../model/content/typed.ts";
-import type { TypedContent } from "../model/content/reader.ts";
 import { builder, pageCost } from "./builder.ts";
 import { connectionType } from "./connections.ts";
+import { PowerLevelsContent } from "./content.ts";
 import type { Context, StateOf } from "./context.ts";
 import { HistoryVisibility, JoinRule, Membership } from "./enums.ts";
 import { EventConnection, MessageEvent, StateConnection, StateEvent } from "./event.ts";
@@ -70,7 +70,7 @@ Room.implement({
     creatorId: t.exposeID("creator", { nullable: true }),
     createdAt: t.expose("createdAt", { type: "DateTime" }),
     powerLevels: t.field({
-      type: builder.objectRef<TypedContent>("PowerLevelsContent"),
+      type: PowerLevelsContent,
       async resolve(room, _args, context) {
         const event = await context.load.state(room, "m.room.power_levels", emptyStateKey);
         const typed = event && typedContent(event);

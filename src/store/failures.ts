@@ -15,16 +15,17 @@ export interface Failure {
   message: string;
 }
 
-const refusing = new Set(["22", "23", "54"]);
-/** Serialization failure, deadlock, statement cancelled by a time limit. */
-const retrying = new Set(["40001", "40P01", "57014"]);
+/** Classes: data, integrity, limits; and 42, a fault in a statement of ours. */
+const refusing = new Set(["22", "23", "42", "54"]);
+/** Classes: rolled back, out of resources, not in the right state; and a statement that a time limit cancelled. */
+const retrying = new Set(["40", "53", "55", "57014"]);
 
 /** Sorts an error of a statement by what it means. */
 export function failureOf(error: unknown): Failure {
   const sqlState = sqlStateOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (sqlState !== null && refusing.has(sqlState.slice(0, 2))) return { kind: "refused", sqlState, message };
-  if (sqlState !== null && retrying.has(sqlState)) return { kind: "retry", sqlState, message };
+  if (sqlState !== null && (retrying.has(sqlState) || retrying.has(sqlState.slice(0, 2)))) return { kind: "retry", sqlState, message };
   return { kind: "unknown", sqlState, message };
 }
 

@@ -1,5 +1,5 @@
 import { GraphQLError } from "graphql";
-import { HearthError, type ErrorCode } from "../model/errors.ts";
+import { errorCodes, HearthError, type ErrorCode } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 
 /**
@@ -17,7 +17,7 @@ export function presentError(error: unknown, log: Log, requestId: string): Graph
   // Nested deeper than graphql-js can parse.
   if (cause instanceof RangeError) return present("TOO_COMPLEX", "The document is nested too deep.");
   if (error instanceof GraphQLError && (cause === null || cause instanceof GraphQLError)) {
-    if (error.extensions["code"] !== undefined) return error;
+    if (errorCodes.includes(error.extensions["code"] as ErrorCode)) return error;
     if (error.message.includes("Document contains more than")) return present("TOO_COMPLEX", error.message);
     return present("BAD_INPUT", error.message);
   }

@@ -68,12 +68,13 @@ BEGIN
 
   SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO previous FROM stream_position;
 
-  SELECT coalesce(array_agg(
-    CASE WHEN event.unit = ANY (accepted)
-      THEN previous + count(*) FILTER (WHERE event.unit = ANY (accepted)) OVER (ORDER BY event.n) END
-    ORDER BY event.n), '{}')
+  SELECT coalesce(array_agg(drawn.position ORDER BY drawn.n), '{}')
   INTO positions
-  FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, unit integer);
+  FROM (
+    SELECT event.n, CASE WHEN event.unit = ANY (accepted)
+      THEN previous + count(*) FILTER (WHERE event.unit = ANY (accepted)) OVER (ORDER BY event.n) END AS position
+    FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, unit integer)
+  ) AS drawn;
 
   newest := coalesce((SELECT max(drawn) FROM unnest(positions) AS drawn), previous);
   IF newest > previous THEN

@@ -30,7 +30,8 @@ const concerning = new Set<Membership | null>(["join", "invite", "knock"]);
  */
 export function readableSpans(memberships: readonly Memberships[], visibilities: readonly Visibilities[]): Span[] {
   const borders = [...memberships, ...visibilities].flatMap(({ from, to }) => (to === null ? [from] : [from, to]));
-  const starts = [...new Set(borders)].sort((a, b) => a - b);
+  // What precedes the first border, the room's creation, counts as its beginning.
+  const starts = [...new Set([0, ...borders])].sort((a, b) => a - b);
   const spans: Span[] = [];
   for (const [index, from] of starts.entries()) {
     const visibility = visibilities.find((period) => covers(period, from))?.visibility ?? "shared";

@@ -113,13 +113,6 @@ function checkCluster(place: ClusterPlace, engine: Engine): void {
         "Export your data with the release that made it, and import that into a new data directory with this one.",
     );
   }
-  const { uid } = statSync(place.path);
-  const ours = process.getuid?.();
-  if (!isRoot() && ours !== undefined && uid !== ours) {
-    throw new EmbeddedPostgresError(
-      `${place.path} belongs to user id ${uid}, and this server runs as ${ours}. Run it as that user, or change the owner.`,
-    );
-  }
 }
 
 /**

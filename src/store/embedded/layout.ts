@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { canEnter, giveTo, giveTreeTo, systemDirectory, type Account } from "./account.ts";
+import { canEnter, giveTo, giveTreeTo, isRoot, systemDirectory, type Account } from "./account.ts";
 import { EmbeddedPostgresError, errorCode } from "./errors.ts";
 import { livePostmaster } from "./postmaster-file.ts";
 
@@ -41,7 +41,7 @@ export interface ClusterPlace {
 
 /**
  * Looks at `<dataDir>/postgres` without changing anything.
- * @throws EmbeddedPostgresError when it holds something other than a cluster,
+ * @throws EmbeddedPostgresError when it holds something other than a cluster of ours,
  *   or points nowhere: making an empty database then would hide the loss.
  */
 export function findCluster(dataDir: string): ClusterPlace {
@@ -57,6 +57,13 @@ export function findCluster(dataDir: string): ClusterPlace {
       );
     }
     return { path: entry, exists: false, entry };
+  }
+  const { uid } = statSync(path);
+  const ours = process.getuid?.();
+  if (!isRoot() && ours !== undefined && uid !== ours) {
+    throw new EmbeddedPostgresError(
+      `${path} belongs to user id ${uid}, and this server runs as ${ours}. Run it as that user, or change the owner.`,
+    );
   }
   const exists = existsSync(join(path, "PG_VERSION"));
   if (!exists && readdirSync(path).length > 0) {

@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   lstatSync,
@@ -78,17 +79,14 @@ async function startInChild(dataDir: string, durable = false): Promise<ChildProc
     stdio: ["ignore", "pipe", "inherit"],
   });
   cleanups.push(() => void child.kill("SIGKILL"));
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.once("data", () => resolve());
-    child.once("exit", (code) => reject(new Error(`child ended with ${code}`)));
-  });
+  const [end] = (await Promise.race([once(child.stdout, "data"), once(child, "exit")])) as unknown[];
+  expect(String(end)).toBe("ready\n");
   return child;
 }
 
 async function kill(child: ChildProcess): Promise<void> {
-  const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
-  await gone;
+  await once(child, "exit");
 }
 
 const postmasterPid = (dataDir: string): number =>
@@ -113,7 +111,6 @@ test("starts, keeps its data over a restart, and starts quickly then", { timeout
   });
   expect(statSync(join(dataDir, "postgres.password")).mode & 0o777).toBe(0o600);
   await query(first.url(), "CREATE TABLE kept AS SELECT 42 AS answer");
-  await first.stop();
   await first.stop();
   expect(existsSync(join(dataDir, "hearth.lock"))).toBe(false);
 

@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 import { CountReporter } from "./scripts/countReporter.ts";
 
 export default defineConfig({
+  // As Node itself resolves it; vite would take the package's `module` entry, and there would be two of it.
+  resolve: { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] },
   test: {
     environment: "node",
     include: ["test/**/*.test.ts"],

@@ -116,10 +116,9 @@ test("starts, keeps its data over a restart, and starts quickly then", { timeout
 
   const begun = performance.now();
   const second = await start(dataDir);
-  const milliseconds = performance.now() - begun;
-  expect(await query(second.url(), "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
   // Generous for a busy machine; alone it takes about a tenth of a second.
-  expect(milliseconds).toBeLessThan(2_000);
+  expect(performance.now() - begun).toBeLessThan(2_000);
+  expect(await query(second.url(), "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
 });
 
 test("its URL serves Prisma's adapter, and the password is required", { timeout: TIMEOUT }, async () => {
@@ -242,7 +241,6 @@ test("refuses data it cannot or should not use", { timeout: TIMEOUT }, async () 
   const dangling = makeDirectory();
   symlinkSync(join(dangling, "gone"), join(dangling, "postgres"));
   await expect(start(dangling)).rejects.toThrow("not there");
-
   const foreign = makeDirectory();
   mkdirSync(join(foreign, "postgres"));
   writeFileSync(join(foreign, "postgres", "notes.txt"), "");

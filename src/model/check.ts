@@ -14,3 +14,9 @@ export function check<T extends z.ZodType>(schema: T, value: unknown): z.output<
   const code = issue?.code === "custom" && issue.params?.["code"] === "TOO_LARGE" ? "TOO_LARGE" : "BAD_INPUT";
   throw new HearthError(code, `${field}: ${problem}`, { field });
 }
+
+/** A JSON object as it stands: zod's own records copy it and lose keys such as `__proto__`. */
+export const jsonObject = z.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "is no JSON object",
+);

@@ -85,7 +85,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
         : members.memberCountAt(reading, { roomId, until }, membership),
     lastMessage: (room) => lastMessages.load(room),
     lastActivity: (room) => lastActivities.load(room),
-    timeline: (room, paging) => history.roomPage(reading, room, paging),
+    timeline: (room, paging, head) => history.roomPage(reading, room, paging, head),
     stateConnection: (room, args) => stateConnection(reading, room, args),
     members: (room, args) => members.memberConnection(reading, room, args),
     viewerRooms: (args) => own.ownRooms(reading, signedIn(), args),

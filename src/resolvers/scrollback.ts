@@ -1,7 +1,8 @@
 import type { RoomView } from "../model/room.ts";
 import { isRoomId } from "../model/ids.ts";
 import { roomNotFound } from "../model/errors.ts";
-import type { PagingArguments } from "../model/paging.ts";
+import type { Connection } from "../model/connection.ts";
+import type { AnyEvent } from "../model/event.ts";
 import { builder, pageCost } from "../schema/builder.ts";
 import { EventConnection, StateConnection } from "../schema/event.ts";
 import { Room } from "../schema/refs.ts";
@@ -9,7 +10,8 @@ import { domainOf, signedIn } from "./context.ts";
 
 interface ScrollbackShape {
   room: RoomView;
-  paging: PagingArguments;
+  /** The page, read once for all fields that tell of it. */
+  page: () => Promise<Connection<AnyEvent>>;
   /** The head when the reading began: what comes later comes down the stream. [EVS-3] */
   position: number;
 }
@@ -20,7 +22,7 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
     events: t.field({
       type: EventConnection,
       complexity: { field: 0, multiplier: 1 },
-      resolve: ({ room, paging }, _args, context) => context.load.timeline(room, paging),
+      resolve: ({ page }) => page(),
     }),
     state: t.field({
       type: StateConnection,
@@ -37,7 +39,7 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
       },
     }),
     moreLocally: t.boolean({
-      resolve: async ({ room, paging }, _args, context) => (await context.load.timeline(room, paging)).hasPreviousPage,
+      resolve: async ({ page }) => (await page()).hasPreviousPage,
     }),
     moreRemotely: t.boolean({
       description: "There is no other server to ask. [SCR-4]",
@@ -69,7 +71,9 @@ builder.queryField("scrollback", (t) =>
       const { position } = domainOf(context).head;
       const room = isRoomId(roomId) ? await context.load.room(roomId) : null;
       if (room === null) throw roomNotFound();
-      return { room, paging: { first, after, last, before }, position };
+      let page: Promise<Connection<AnyEvent>> | null = null;
+      const paging = { first, after, last, before };
+      return { room, position, page: () => (page ??= context.load.timeline(room, paging, position)) };
     },
   }),
 );

@@ -31,7 +31,8 @@ export interface Loaders {
   membership(roomId: string): Promise<Membership | null>;
   lastMessage(room: RoomView): Promise<StoredEvent | null>;
   lastActivity(room: RoomView): Promise<StoredEvent | null>;
-  timeline(room: RoomView, paging: PagingArguments): Promise<Connection<AnyEvent>>;
+  /** A page of the room's events, nothing beyond stream position `head`: the present one unless given. */
+  timeline(room: RoomView, paging: PagingArguments, head?: number): Promise<Connection<AnyEvent>>;
   stateConnection(
     room: RoomView,
     args: { types?: string[] | null; first: number; after?: string | null },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonObject } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
 
 const text = z.strictObject({
@@ -27,7 +28,7 @@ export const messageContentInput = z.strictObject({
   text: text.nullish(),
   media: media.nullish(),
   location: location.nullish(),
-  custom: z.record(z.string(), z.unknown()).nullish(),
+  custom: jsonObject.nullish(),
 });
 
 /** The content of the event, with the drafts' key names. Keys that weren't given are left out. */

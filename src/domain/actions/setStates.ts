@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { canonicalJson } from "../../model/canonicalJson.ts";
-import { check } from "../../model/check.ts";
+import { check, jsonObject } from "../../model/check.ts";
 import { stateContents } from "../../model/content/typed.ts";
 import { HearthError, badInput } from "../../model/errors.ts";
 import { emptyStateKey, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
@@ -12,7 +12,7 @@ import { act, authoriseAll, commonInput, present, type ActionTools } from "./act
 export const stateInput = z.strictObject({
   type: z.string(),
   stateKey: z.string().default(emptyStateKey),
-  content: z.record(z.string(), z.unknown()),
+  content: jsonObject,
 });
 const setStateInput = z.strictObject({ ...commonInput, roomId, ...stateInput.shape });
 const setStatesInput = z.strictObject({

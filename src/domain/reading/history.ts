@@ -21,16 +21,21 @@ function placeOfToken(tokens: Tokens, token: string, roomId: string): Place {
   return { major, minor };
 }
 
-/** A page of a room's events, oldest first; only what the view may see. [SCR-1, SCR-3, EV-9] */
+/**
+ * A page of a room's events, oldest first; only what the view may see. [SCR-1, SCR-3, EV-9]
+ * Nothing beyond `upTo`: whoever gives a stream token with the page gives the token's position, so that the stream goes
+ * on exactly where the page ends. [EVS-3]
+ */
 export async function roomPage(
   { connection, tokens, head }: Reading,
   view: RoomView,
   args: PagingArguments,
+  upTo = head.position,
 ): Promise<Connection<AnyEvent>> {
   const { direction, limit, token } = readPaging(args, defaultPage);
   const from = token === null ? null : placeOfToken(tokens, token, view.roomId);
   const { roomId, spans } = view;
-  const page = await eventPage(connection, { roomId, spans, head: head.position, direction, from, limit });
+  const page = await eventPage(connection, { roomId, spans, head: upTo, direction, from, limit });
   return {
     edges: page.items.map((node) => ({ node, cursor: placeToken(tokens, node) })),
     hasPreviousPage: page.hasPrevious,

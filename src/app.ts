@@ -38,6 +38,7 @@ export interface App {
 
 const graphqlPath = "/graphql";
 const freshTokenMs = 30_000;
+const ownNoticeMs = 250;
 
 /** Wires the layers; nothing else does. */
 export async function createApp({ config, database, clock, ids, log }: AppOptions): Promise<App> {
@@ -73,7 +74,11 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
   const listener = await listen(
     database.url,
     {
-      onStream: ({ to }) => head.notice(to),
+      onStream({ process: from, to }) {
+        if (from !== processId) return head.notice(to);
+        // Own batches come by the writer's answer, which may be under way still; the notice stands in when it is lost.
+        setTimeout(() => head.notice(to), ownNoticeMs).unref();
+      },
       onRevoked,
       onConnected() {
         accounts.forgetAll();

@@ -67,8 +67,10 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
   const lastMessages = newest(true);
   const lastActivities = newest(false);
 
+  const room = async (roomId: string): Promise<RoomView | null> => (await access.load(roomId))?.view ?? null;
+
   return {
-    room: async (roomId) => (await access.load(roomId))?.view ?? null,
+    room,
     membership: async (roomId) => (await access.load(roomId))?.membership ?? null,
     event: (eventId) => events.load(eventId),
     user: (userId) => users.load(userId),
@@ -88,7 +90,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
     timeline: (room, paging, head) => history.roomPage(reading, room, paging, head),
     stateConnection: (room, args) => stateConnection(reading, room, args),
     members: (room, args) => members.memberConnection(reading, room, args),
-    viewerRooms: (args) => own.ownRooms(reading, signedIn(), args),
+    viewerRooms: (args) => own.ownRooms(reading, signedIn(), args, (roomIds) => Promise.all(roomIds.map(room))),
     invites: () => own.ownInvites(reading, signedIn()),
     async device(deviceId) {
       const [device] = await own.ownDevices(reading, signedIn(), [deviceId]);

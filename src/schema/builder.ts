@@ -1,5 +1,6 @@
 import SchemaBuilder from "@pothos/core";
 import ComplexityPlugin from "@pothos/plugin-complexity";
+import { HearthError } from "../model/errors.ts";
 import type { Context } from "./context.ts";
 
 interface SchemaTypes {
@@ -22,7 +23,15 @@ const limits = { complexity: 50_000, depth: 20, breadth: 400 };
 export const builder = new SchemaBuilder<SchemaTypes>({
   defaultFieldNullability: false,
   plugins: [ComplexityPlugin],
-  complexity: { limit: limits, defaultComplexity: 1, defaultListMultiplier: 10 },
+  complexity: {
+    limit: limits,
+    defaultComplexity: 1,
+    defaultListMultiplier: 10,
+    complexityError(kind) {
+      const noun = kind.toLowerCase() as keyof typeof limits;
+      return new HearthError("TOO_COMPLEX", `The document's ${noun} is over the limit of ${limits[noun]}.`);
+    },
+  },
 });
 
 /** For helpers that take the builder's refs. */

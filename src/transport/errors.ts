@@ -18,7 +18,7 @@ export function presentError(error: unknown, log: Log, requestId: string): Graph
   if (cause instanceof RangeError) return present("TOO_COMPLEX", "The document is nested too deep.");
   if (error instanceof GraphQLError && (cause === null || cause instanceof GraphQLError)) {
     if (errorCodes.includes(error.extensions["code"] as ErrorCode)) return error;
-    if (error.message.includes("Document contains more than")) return present("TOO_COMPLEX", error.message);
+    if (/more tha[nt] \d+ tokens/.test(error.message)) return present("TOO_COMPLEX", error.message);
     return present("BAD_INPUT", error.message);
   }
   log.error({ error: cause, requestId }, "an operation failed");

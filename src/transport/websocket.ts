@@ -85,7 +85,11 @@ export function serveWebSockets(
       socket.end(`HTTP/1.1 ${found ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(req, socket, head, (webSocket) => sockets.emit("connection", webSocket, req));
+    sockets.handleUpgrade(req, socket, head, (webSocket) => {
+      sockets.emit("connection", webSocket, req);
+      // graphql-ws prints what breaks a socket to the console; what clients do wrong is no news here.
+      webSocket.removeAllListeners("error").on("error", (error) => log.debug({ error }, "a WebSocket failed"));
+    });
   });
 
   return {

@@ -8,26 +8,22 @@ import { findDevices, tokensOfDevices, type DeviceRow } from "../../store/accoun
 import { eventsById } from "../../store/events.ts";
 import { countRoomsOfUser, roomsOfUser } from "../../store/rooms.ts";
 import type { Reading } from "./reading.ts";
-import { accessToRooms } from "./views.ts";
 
 /** The requester's rooms of some memberships, the latest change of membership first; without those they may not see. */
 export async function ownRooms(
   { connection, tokens }: Reading,
   { userId }: Requester,
   args: { membership: Membership[]; first: number; after?: string | null },
+  viewsOf: (roomIds: string[]) => Promise<(RoomView | null)[]>,
 ): Promise<Connection<RoomView>> {
   const limit = checkLimit(args.first, "first");
   const after = args.after ? { position: Number(tokens.readChunk(args.after, "rooms", userId)[0]) } : null;
   const rows = await roomsOfUser(connection, { userId, memberships: args.membership, after, limit: limit + 1 });
   const page = rows.slice(0, limit);
-  const access = await accessToRooms(
-    connection,
-    userId,
-    page.map((row) => row.roomId),
-  );
+  const views = await viewsOf(page.map((row) => row.roomId));
   return {
-    edges: page.flatMap(({ roomId, position }) => {
-      const view = access.get(roomId)?.view;
+    edges: page.flatMap(({ position }, index) => {
+      const view = views[index];
       return view ? [{ node: view, cursor: tokens.chunk("rooms", userId, [position]) }] : [];
     }),
     hasPreviousPage: after !== null,

@@ -1,0 +1,12 @@
+import { rounded, type Row } from "./report.ts";
+import type { Measured } from "./usage.ts";
+
+/** CPU seconds per wall second, by whom. */
+export function cpuColumns({ node, postgres, load }: Measured): Row {
+  return { "node CPU": rounded(node), "postgres CPU": rounded(postgres), "load CPU": rounded(load) };
+}
+
+/** The server process's memory. */
+export function memoryColumns({ now, peak }: { now: number; peak: number }): Row {
+  return { "RSS MB": now, "peak MB": peak };
+}

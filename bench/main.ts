@@ -1,0 +1,38 @@
+import { cleanUp, cleanUpOnSignals } from "./cleanup.ts";
+import { optionsHelp, readOptions, type Options } from "./options.ts";
+import { printReport, type Report } from "./report.ts";
+import { fanout } from "./workloads/fanout.ts";
+import { idle } from "./workloads/idle.ts";
+import { scrollback } from "./workloads/scrollback.ts";
+import { send } from "./workloads/send.ts";
+import { writer } from "./workloads/writer.ts";
+
+const workloads: Record<string, (options: Options) => Promise<Report>> = { send, writer, fanout, scrollback, idle };
+
+async function main(): Promise<void> {
+  const { workload, options } = readOptions();
+  const run = workloads[workload ?? ""];
+  if (run === undefined) {
+    process.stderr.write(`npm run bench -- <${Object.keys(workloads).join("|")}> [options]\n\n${optionsHelp}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  cleanUpOnSignals();
+  let report: Report;
+  try {
+    report = await run(options);
+  } finally {
+    await cleanUp();
+  }
+  // Last of all, after whatever the server says while it stops.
+  printReport(workload!, report);
+}
+
+main().then(
+  // Sockets that are still closing shall not keep the process.
+  () => process.exit(),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,64 @@
+import { parseArgs } from "node:util";
+
+/** What the command line says; every workload takes what concerns it. */
+export interface Options {
+  /** Measured seconds of each run. */
+  seconds: number;
+  /** Seconds of load before the measuring begins. */
+  warmup: number;
+  /** Concurrent clients of `send`, and of `scrollback`. */
+  clients: number | null;
+  /** Sends carry an action id, which the server stores. */
+  actionIds: boolean;
+  /** Numbers of subscribers that `fanout` tries. */
+  subscribers: number[] | null;
+  /** Events a second that `fanout` sends; 0 is as fast as they are acknowledged. */
+  rate: number | null;
+  /** Sizes of the rooms that `scrollback` reads. */
+  events: number[] | null;
+  /** A directory for CPU profiles of the server, which slow it down somewhat. */
+  profile: string | null;
+}
+
+export const optionsHelp = `  --seconds <n>          measured seconds of each run (8)
+  --warmup <n>           seconds of load before (2)
+  --clients <n>          concurrent clients of send (64) and scrollback (4)
+  --action-ids           send with action ids
+  --subscribers <n,n>    numbers of subscribers of fanout (500,5000)
+  --rate <n>             events/s of fanout; 0 is as fast as they are acknowledged (0 up to 1000 subscribers, else 2)
+  --events <n,n>         sizes of scrollback's rooms (1000,1000000)
+  --profile <directory>  write a CPU profile of the server there and show where its time went`;
+
+/** Reads the command line: the workload and its options. */
+export function readOptions(): { workload: string | undefined; options: Options } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seconds: { type: "string", default: "8" },
+      warmup: { type: "string", default: "2" },
+      clients: { type: "string" },
+      "action-ids": { type: "boolean", default: false },
+      subscribers: { type: "string" },
+      rate: { type: "string" },
+      events: { type: "string" },
+      profile: { type: "string" },
+    },
+  });
+  const options = {
+    seconds: numberOf(values.seconds),
+    warmup: numberOf(values.warmup),
+    clients: values.clients === undefined ? null : numberOf(values.clients),
+    actionIds: values["action-ids"],
+    subscribers: values.subscribers?.split(",").map(numberOf) ?? null,
+    rate: values.rate === undefined ? null : numberOf(values.rate),
+    events: values.events?.split(",").map(numberOf) ?? null,
+    profile: values.profile ?? null,
+  };
+  return { workload: positionals[0], options };
+}
+
+function numberOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0)) throw new Error(`${text} is no number.`);
+  return value;
+}

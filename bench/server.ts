@@ -1,0 +1,119 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { onEnd } from "./cleanup.ts";
+import { memoryOf } from "./usage.ts";
+
+const project = resolve(fileURLToPath(import.meta.url), "../..");
+const stopMs = 20_000;
+
+export interface Server {
+  /** e.g. http://127.0.0.1:40123 */
+  address: string;
+  pid: number;
+  postgresPid: number;
+  memory(): { now: number; peak: number };
+  /** Lets it shut down; kills it if it doesn't. */
+  stop(): Promise<void>;
+}
+
+/** How the server is run: as released when the compiled build is newer than every source, else from the sources. */
+export function serverCommand(): { from: string; arguments: string[] } {
+  const build = join(project, "dist/src/main.js");
+  return existsSync(build) && statSync(build).mtimeMs > newestSource()
+    ? { from: "the build in dist", arguments: ["--enable-source-maps", build] }
+    : {
+        from: "the sources through tsx, since dist is missing or old",
+        arguments: ["--import", "tsx", join(project, "src/main.ts")],
+      };
+}
+
+function newestSource(): number {
+  const files = readdirSync(join(project, "src"), { recursive: true, encoding: "utf8" });
+  return Math.max(
+    ...files.filter((file) => file.endsWith(".ts")).map((file) => statSync(join(project, "src", file)).mtimeMs),
+  );
+}
+
+/** Starts a server of its own process on a data directory, and waits until it says that it is ready. */
+export async function startServer(dataDir: string, options: { profile?: string | null } = {}): Promise<Server> {
+  const profile = options.profile ? resolve(options.profile) : null;
+  if (profile !== null) mkdirSync(profile, { recursive: true });
+  const child = spawn(
+    process.execPath,
+    [...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]), ...serverCommand().arguments],
+    {
+      cwd: project,
+      env: environment(dataDir),
+      stdio: ["ignore", "pipe", "inherit"],
+      // Out of the terminal's reach: on Ctrl-C it is told to stop once, by us, in its turn.
+      detached: true,
+    },
+  );
+  const stop = (): Promise<void> => stopServer(child, dataDir);
+  onEnd(stop);
+  const address = await addressOf(child);
+  const pid = child.pid!;
+  return { address, pid, postgresPid: postmasterOf(dataDir) ?? 0, memory: () => memoryOf(pid), stop };
+}
+
+function environment(dataDir: string): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("HEARTH_") && name !== "DATABASE_URL",
+  );
+  return {
+    ...Object.fromEntries(inherited),
+    HEARTH_DATA_DIR: dataDir,
+    HEARTH_PORT: "0",
+    HEARTH_LOG_LEVEL: "warn",
+  };
+}
+
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      const address = /(http:\/\/\S+)\/graphql/.exec(output)?.[1];
+      if (address !== undefined) resolve(address);
+    });
+    child.once("error", reject);
+    child.once("exit", (code, signal) => reject(new Error(`the server ended with ${signal ?? code}`)));
+  });
+}
+
+/** The pid of the PostgreSQL that runs on a data directory; null when none does. */
+export function postmasterOf(dataDir: string): number | null {
+  try {
+    return Number(readFileSync(join(dataDir, "postgres/postmaster.pid"), "utf8").split("\n")[0]);
+  } catch {
+    return null;
+  }
+}
+
+async function stopServer(child: ChildProcess, dataDir: string): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    if ((await Promise.race([ended, delay(stopMs, "late", { ref: false })])) === "late") {
+      process.stderr.write("the server didn't stop: it is killed\n");
+      child.kill("SIGKILL");
+      await ended;
+    }
+  }
+  await stopPostgres(dataDir);
+}
+
+/** For a server that died: its PostgreSQL lives on and would hold the data directory. */
+async function stopPostgres(dataDir: string): Promise<void> {
+  const pid = postmasterOf(dataDir);
+  if (pid === null || !(pid > 1)) return;
+  try {
+    process.kill(pid, "SIGQUIT");
+  } catch {
+    return;
+  }
+  for (let waited = 0; waited < stopMs && postmasterOf(dataDir) !== null; waited += 50) await delay(50);
+}

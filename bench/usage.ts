@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Clock ticks a second in /proc; the kernel's interface fixes it at 100 on every common platform. */
+const ticks = 100;
+
+interface ProcessTimes {
+  parent: number;
+  /** Seconds of user and system time, those of children that ended and were waited for included. */
+  seconds: number;
+}
+
+function timesOf(pid: number | string): ProcessTimes | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name in parentheses may hold spaces: fields are counted from behind it, where the third of the line comes.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const used = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+    return { parent: Number(fields[1]), seconds: used / ticks };
+  } catch {
+    return null;
+  }
+}
+
+/** CPU seconds that a process and all below it have used; 0 where there is no /proc. */
+export function cpuOfTree(root: number): number {
+  const all = new Map<number, ProcessTimes>();
+  try {
+    for (const name of readdirSync("/proc")) {
+      const times = /^\d+$/.test(name) ? timesOf(name) : null;
+      if (times) all.set(Number(name), times);
+    }
+  } catch {
+    return 0;
+  }
+  const below = (pid: number): number =>
+    [...all].reduce(
+      (sum, [child, { parent }]) => (parent === pid ? sum + below(child) : sum),
+      all.get(pid)?.seconds ?? 0,
+    );
+  return below(root);
+}
+
+/** A process's resident memory in MB, now and at its peak. */
+export function memoryOf(pid: number): { now: number; peak: number } {
+  let status = "";
+  try {
+    status = readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    // No such process, or no /proc: told as 0.
+  }
+  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+  return { now: Math.round(field("VmRSS") / 1024), peak: Math.round(field("VmHWM") / 1024) };
+}
+
+/** How many files this process may have open; Infinity where that can't be told. */
+export function openFilesLimit(): number {
+  try {
+    const limit = /^Max open files\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+    return limit === undefined || limit === "unlimited" ? Infinity : Number(limit);
+  } catch {
+    return Infinity;
+  }
+}
+
+export interface Measured {
+  /** Wall seconds between start and stop. */
+  seconds: number;
+  /** CPU seconds per wall second: of the server's node, of PostgreSQL, of this process. */
+  node: number;
+  postgres: number;
+  load: number;
+}
+
+/** Starts measuring; the returned function stops it. */
+export function measure(node: number, postgres: number): () => Measured {
+  const read = () => [performance.now() / 1000, cpuOfTree(node), cpuOfTree(postgres), ownCpu()] as const;
+  const before = read();
+  return () => {
+    const [seconds, ...used] = read().map((value, index) => value - before[index]!) as [number, number, number, number];
+    const [nodeUsed, postgresUsed, load] = used.map((each) => each / seconds) as [number, number, number];
+    return { seconds, node: nodeUsed, postgres: postgresUsed, load };
+  };
+}
+
+function ownCpu(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

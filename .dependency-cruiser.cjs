@@ -3,9 +3,10 @@
  * Type-only imports count, so that a layer's types can't leak upwards either.
  */
 const layers = {
-  "src/main.ts": ["src/app.ts", "src/config.ts"],
+  "src/main.ts": ["src/app.ts", "src/config.ts", "src/system.ts", "src/store/"],
   "src/app.ts": ["src/config.ts", "src/transport/", "src/resolvers/", "src/schema/", "src/domain/", "src/store/"],
   "src/config.ts": [],
+  "src/system.ts": [],
   "src/transport/": ["src/config.ts", "src/resolvers/", "src/schema/", "src/domain/"],
   "src/resolvers/": ["src/schema/", "src/domain/"],
   "src/schema/": [],

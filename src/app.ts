@@ -17,7 +17,7 @@ import { listen } from "./store/notifications.ts";
 import { createGraphQL } from "./transport/graphql.ts";
 import { createHttpServer } from "./transport/http.ts";
 import { serveWebSockets } from "./transport/websocket.ts";
-import { version } from "./version.ts";
+import { version } from "./model/version.ts";
 
 export interface AppOptions {
   config: Config;

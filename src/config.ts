@@ -4,7 +4,13 @@ import { z } from "zod";
 import { isServerName } from "./model/ids.ts";
 
 const list = z.preprocess(
-  (value) => (typeof value === "string" ? value.split(",").map((item) => item.trim()).filter(Boolean) : value),
+  (value) =>
+    typeof value === "string"
+      ? value
+          .split(",")
+          .map((item) => item.trim())
+          .filter(Boolean)
+      : value,
   z.array(z.string()),
 );
 const whole = z.coerce.number().int();

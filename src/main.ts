@@ -84,6 +84,8 @@ main().catch((error: unknown) => {
     error instanceof ConfigError ||
     error instanceof EmbeddedPostgresError ||
     (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-  process.stderr.write(`hearth can't start: ${forPeople ? (error as Error).message : String((error as Error).stack ?? error)}\n`);
+  process.stderr.write(
+    `hearth can't start: ${forPeople ? (error as Error).message : String((error as Error).stack ?? error)}\n`,
+  );
   process.exit(1);
 });

@@ -1,7 +1,7 @@
 import { badInput } from "./errors.ts";
 
 /** Objects and lists may nest this deep. [EV-8] */
-export const maxDepth = 64;
+const maxDepth = 64;
 
 /**
  * Canonical JSON: no white space, keys in code-point order, integers within ±(2^53−1) only. [EV-8]
@@ -67,7 +67,7 @@ function text(value: string, path: string): string {
 }
 
 /** Code-point order. UTF-16's own order, that of `<`, puts U+E000 to U+FFFF after the characters beyond them. */
-export function compareCodePoints(a: string, b: string): number {
+function compareCodePoints(a: string, b: string): number {
   const shared = Math.min(a.length, b.length);
   for (let index = 0; index < shared; index++) {
     const left = a.charCodeAt(index);

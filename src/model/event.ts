@@ -2,8 +2,6 @@ import type { EventId, RoomId, UserId } from "./ids.ts";
 import { badInput } from "./errors.ts";
 import type { Place } from "./order.ts";
 
-export type EventKind = "STATE" | "MESSAGE" | "EPHEMERAL";
-
 /** The state key that stands for the older empty one. [EV-2] */
 export const emptyStateKey = "_";
 
@@ -105,7 +103,6 @@ export function plainType(type: string, kind: "STATE" | "MESSAGE", field: string
   if (match && match[1] !== kind.toLowerCase()) {
     throw badInput(field, `is the type of ${match[1]} events, not of ${kind.toLowerCase()} events`);
   }
-  // eslint-disable-next-line no-control-regex
   if (plain === "" || Buffer.byteLength(plain) > 255 || /[\u0000-\u001f\u007f]/.test(plain) || !plain.isWellFormed()) {
     throw badInput(field, "is empty, longer than 255 bytes or holds control characters");
   }

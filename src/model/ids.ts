@@ -10,7 +10,6 @@ export const maxIdBytes = 255;
 const localpart = /^[a-z0-9._=/+-]+$/;
 const serverName = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,230})(?::\d{1,5})?$/;
 // C0 controls and DEL have no place in an id; the rest of Unicode may stand in aliases and room ids of bridges.
-// eslint-disable-next-line no-control-regex
 const unprintable = /[\u0000-\u001f\u007f]/;
 
 function fits(value: string): boolean {
@@ -34,7 +33,7 @@ export function isRoomId(value: string): boolean {
 }
 
 /** `#local:server` */
-export function isAlias(value: string): boolean {
+function isAlias(value: string): boolean {
   return isId("#", value);
 }
 

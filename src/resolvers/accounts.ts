@@ -44,7 +44,9 @@ function signedInPayload(name: string) {
   return builder.objectRef<SignedIn>(name).implement({
     fields: (t) => ({
       viewer: t.field({ type: Viewer, resolve: ({ requester }) => requester }),
-      accessToken: t.exposeString("accessToken", { description: "Shown this once: send it as `Authorization: Bearer …`." }),
+      accessToken: t.exposeString("accessToken", {
+        description: "Shown this once: send it as `Authorization: Bearer …`.",
+      }),
     }),
   });
 }

@@ -6,8 +6,7 @@ import type { Requester } from "../model/requester.ts";
 import type { RoomView } from "../model/room.ts";
 import { builder, type Types } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
-import { StateEvent } from "../schema/event.ts";
-import { Room } from "../schema/refs.ts";
+import { Room, StateEvent } from "../schema/refs.ts";
 import { createLoaders } from "./loaders.ts";
 import { domainOf, signedIn } from "./context.ts";
 
@@ -77,4 +76,3 @@ export function actionField(
     }),
   );
 }
-

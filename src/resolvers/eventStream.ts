@@ -4,8 +4,8 @@ import type { Domain } from "../domain/domain.ts";
 import type { StreamToken } from "../model/tokens.ts";
 import type { StoredEvent } from "../model/event.ts";
 import { builder } from "../schema/builder.ts";
-import { Event, eventJson, StateEvent } from "../schema/event.ts";
-import { Invite, Room } from "../schema/refs.ts";
+import { eventJson } from "../schema/event.ts";
+import { Event, Invite, Room, StateEvent } from "../schema/refs.ts";
 import { domainOf, signedIn } from "./context.ts";
 
 const LeftRoom = builder.objectRef<StoredEvent>("LeftRoom").implement({

@@ -7,8 +7,7 @@ import { rejectInvite } from "../domain/actions/rejectInvite.ts";
 import { unbanUser } from "../domain/actions/unbanUser.ts";
 import { HearthError } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
-import { StateEvent } from "../schema/event.ts";
-import { Member, Room } from "../schema/refs.ts";
+import { Member, Room, StateEvent } from "../schema/refs.ts";
 import { actionField, roomOf, statePayload, type Acted } from "./actions.ts";
 
 interface OwnMembershipInput {
@@ -70,11 +69,13 @@ const InviteUserPayload = builder.objectRef<Acted>("InviteUserPayload").implemen
     displayName: t.string({
       nullable: true,
       description: "Of the invitee, if known. [ACT-3]",
-      resolve: async ({ event }, _args, context) => text((await context.load.profile(event.stateKey ?? ""))["displayname"]),
+      resolve: async ({ event }, _args, context) =>
+        text((await context.load.profile(event.stateKey ?? ""))["displayname"]),
     }),
     avatarMxc: t.string({
       nullable: true,
-      resolve: async ({ event }, _args, context) => text((await context.load.profile(event.stateKey ?? ""))["avatar_url"]),
+      resolve: async ({ event }, _args, context) =>
+        text((await context.load.profile(event.stateKey ?? ""))["avatar_url"]),
     }),
     actionId: t.exposeString("actionId", { nullable: true }),
   }),
@@ -95,10 +96,20 @@ const RejectInviteInput = builder
   });
 
 const withoutRoom = { room: false };
-actionField("leaveRoom", statePayload("LeaveRoomPayload", withoutRoom), ownMembershipInput("LeaveRoomInput"), leaveRoom);
+actionField(
+  "leaveRoom",
+  statePayload("LeaveRoomPayload", withoutRoom),
+  ownMembershipInput("LeaveRoomInput"),
+  leaveRoom,
+);
 actionField("inviteUser", InviteUserPayload, othersMembershipInput("InviteUserInput"), inviteUser);
 actionField("rejectInvite", statePayload("RejectInvitePayload", withoutRoom), RejectInviteInput, rejectInvite);
 actionField("kickUser", memberPayload("KickUserPayload"), othersMembershipInput("KickUserInput"), kickUser);
 actionField("banUser", memberPayload("BanUserPayload"), othersMembershipInput("BanUserInput"), banUser);
 actionField("unbanUser", memberPayload("UnbanUserPayload"), othersMembershipInput("UnbanUserInput"), unbanUser);
-actionField("knockRoom", statePayload("KnockRoomPayload", withoutRoom), ownMembershipInput("KnockRoomInput"), knockRoom);
+actionField(
+  "knockRoom",
+  statePayload("KnockRoomPayload", withoutRoom),
+  ownMembershipInput("KnockRoomInput"),
+  knockRoom,
+);

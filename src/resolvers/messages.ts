@@ -5,8 +5,7 @@ import { clientJson, type StoredEvent } from "../model/event.ts";
 import { HearthError } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
-import { Event, MessageEvent } from "../schema/event.ts";
-import { Room } from "../schema/refs.ts";
+import { Event, MessageEvent, Room } from "../schema/refs.ts";
 import { roomOf, run, type Acted, type ActedBatch } from "./actions.ts";
 import { domainOf, signedIn } from "./context.ts";
 

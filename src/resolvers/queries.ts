@@ -5,9 +5,8 @@ import { badInput } from "../model/errors.ts";
 import { roomByAlias } from "../domain/reading/people.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
-import { Event } from "../schema/event.ts";
 import { Node } from "../schema/node.ts";
-import { Room, User } from "../schema/refs.ts";
+import { Event, Room, User } from "../schema/refs.ts";
 import { Server } from "../schema/server.ts";
 import { deviceNodeId, Viewer } from "../schema/viewer.ts";
 import { domainOf, signedIn } from "./context.ts";
@@ -15,15 +14,13 @@ import { domainOf, signedIn } from "./context.ts";
 /** Ids that `nodes` takes at once. */
 const maxNodes = 100;
 
-const RoomAlias = builder
-  .objectRef<{ alias: string; roomId: string; servers: string[] }>("RoomAlias")
-  .implement({
-    fields: (t) => ({
-      alias: t.exposeID("alias"),
-      roomId: t.exposeID("roomId"),
-      servers: t.exposeStringList("servers"),
-    }),
-  });
+const RoomAlias = builder.objectRef<{ alias: string; roomId: string; servers: string[] }>("RoomAlias").implement({
+  fields: (t) => ({
+    alias: t.exposeID("alias"),
+    roomId: t.exposeID("roomId"),
+    servers: t.exposeStringList("servers"),
+  }),
+});
 
 builder.queryType({
   fields: (t) => ({

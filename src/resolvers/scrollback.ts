@@ -27,7 +27,8 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
     state: t.field({
       type: StateConnection,
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
-      resolve: ({ room }, { first, after }, context) => context.load.stateConnection(room, { first: first ?? 100, after }),
+      resolve: ({ room }, { first, after }, context) =>
+        context.load.stateConnection(room, { first: first ?? 100, after }),
     }),
     incremental: t.boolean({ resolve: () => false }),
     stream: t.field({

@@ -2,8 +2,7 @@ import { deleteState } from "../domain/actions/deleteState.ts";
 import { setState, setStates } from "../domain/actions/setStates.ts";
 import { emptyStateKey } from "../model/event.ts";
 import { builder } from "../schema/builder.ts";
-import { StateEvent } from "../schema/event.ts";
-import { Room } from "../schema/refs.ts";
+import { Room, StateEvent } from "../schema/refs.ts";
 import { actionField, roomOf, run, statePayload, type ActedBatch } from "./actions.ts";
 
 export const StateInput = builder.inputType("StateInput", {

@@ -43,9 +43,15 @@ export function connectionType<T extends object>(name: string, node: NodeRef<T>,
   connection.implement({
     fields: (t) => ({
       edges: t.field({ type: [edge], complexity: { field: 0, multiplier: 1 }, resolve: (parent) => parent.edges }),
-      nodes: t.field({ type: [node], complexity: { field: 0, multiplier: 1 }, resolve: (parent) => parent.edges.map((each) => each.node) as never }),
+      nodes: t.field({
+        type: [node],
+        complexity: { field: 0, multiplier: 1 },
+        resolve: (parent) => parent.edges.map((each) => each.node) as never,
+      }),
       pageInfo: t.field({ type: PageInfo, complexity: 0, resolve: (parent) => parent }),
-      ...(totals ? { totalCount: t.int({ resolve: async (parent) => (await parent.total?.()) ?? parent.edges.length }) } : {}),
+      ...(totals
+        ? { totalCount: t.int({ resolve: async (parent) => (await parent.total?.()) ?? parent.edges.length }) }
+        : {}),
     }),
   });
   return connection;

@@ -1,9 +1,9 @@
 import type { TypedContent } from "../model/content/reader.ts";
 import { builder } from "./builder.ts";
 import { HistoryVisibility, JoinRule, MarkerKind, Membership, PresenceState } from "./enums.ts";
-import { Event } from "./event.ts";
+import { Event, EventContent } from "./refs.ts";
 
-export const EventContent = builder.interfaceRef<TypedContent>("EventContent").implement({
+EventContent.implement({
   resolveType: (content) => content.typename,
   fields: (t) => ({ raw: t.field({ type: "JSONObject", resolve: ({ raw }) => raw }) }),
 });
@@ -38,7 +38,10 @@ function contentType(name: string, fields: Record<string, Field>, description?: 
           const output = outputs[field.replace(/[[\]!]/g, "") as Output];
           const type = field.startsWith("[") ? [output] : output;
           const resolve = (content: TypedContent): unknown => content[key] ?? null;
-          return [key, t.field({ type: type as "String", nullable: !field.endsWith("!"), resolve: resolve as () => string })];
+          return [
+            key,
+            t.field({ type: type as "String", nullable: !field.endsWith("!"), resolve: resolve as () => string }),
+          ];
         }),
       ),
   });

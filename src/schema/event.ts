@@ -6,16 +6,12 @@ import { typedContent } from "../model/content/typed.ts";
 import { builder } from "./builder.ts";
 import { connectionType } from "./connections.ts";
 import type { Context } from "./context.ts";
-import { EventContent } from "./content.ts";
 import { EventKind } from "./enums.ts";
 import { Node } from "./node.ts";
-import { Invite, Member, Room, User } from "./refs.ts";
+import { Event, EventContent, Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
 import { Profile } from "./user.ts";
 
-export const Event = builder.interfaceRef<AnyEvent>("Event");
-export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");
-export const StateEvent = builder.objectRef<StoredEvent>("StateEvent");
-export const EphemeralEvent = builder.objectRef<EphemeralShape>("EphemeralEvent");
+const EphemeralEvent = builder.objectRef<EphemeralShape>("EphemeralEvent");
 
 const stored = (event: AnyEvent): StoredEvent | null => (event.kind === "EPHEMERAL" ? null : event);
 
@@ -154,8 +150,7 @@ StateEvent.implement({
 });
 
 EphemeralEvent.implement({
-  description:
-    "Typing, presence and other events that are never stored. Their id is made from room, type and sender.",
+  description: "Typing, presence and other events that are never stored. Their id is made from room, type and sender.",
   interfaces: [Event],
   isTypeOf: (value) => (value as AnyEvent).kind === "EPHEMERAL",
   fields: (t) => ({ id: t.exposeID("eventId") }),

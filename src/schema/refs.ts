@@ -1,3 +1,5 @@
+import type { TypedContent } from "../model/content/reader.ts";
+import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import type { InviteShape, MemberShape, RoomView, UserShape } from "../model/room.ts";
 import { builder } from "./builder.ts";
 
@@ -6,3 +8,7 @@ export const Room = builder.objectRef<RoomView>("Room");
 export const Member = builder.objectRef<MemberShape>("Member");
 export const User = builder.objectRef<UserShape>("User");
 export const Invite = builder.objectRef<InviteShape>("Invite");
+export const Event = builder.interfaceRef<AnyEvent>("Event");
+export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");
+export const StateEvent = builder.objectRef<StoredEvent>("StateEvent");
+export const EventContent = builder.interfaceRef<TypedContent>("EventContent");

@@ -9,9 +9,9 @@ import { connectionType } from "./connections.ts";
 import { PowerLevelsContent } from "./content.ts";
 import type { Context, StateOf } from "./context.ts";
 import { HistoryVisibility, JoinRule, Membership } from "./enums.ts";
-import { EventConnection, MessageEvent, StateConnection, StateEvent } from "./event.ts";
+import { EventConnection, StateConnection } from "./event.ts";
 import { Node } from "./node.ts";
-import { Invite, Member, Room, User } from "./refs.ts";
+import { Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
 import { profileText } from "./user.ts";
 
 const MemberConnection = connectionType<MemberShape>("Member", Member);
@@ -42,7 +42,10 @@ Room.implement({
   isTypeOf: (value) => "spans" in (value as object),
   fields: (t) => ({
     id: t.exposeID("roomId"),
-    name: t.string({ nullable: true, resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context) }),
+    name: t.string({
+      nullable: true,
+      resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context),
+    }),
     topic: t.string({
       nullable: true,
       resolve: (room, _args, context) => fromState(room, "m.room.topic", "topic", context),
@@ -194,7 +197,7 @@ Member.implement({
 });
 
 /** The node id of a member: opaque to clients. */
-export function memberId(roomId: string, userId: string): string {
+function memberId(roomId: string, userId: string): string {
   return `member_${Buffer.from(JSON.stringify([roomId, userId])).toString("base64url")}`;
 }
 
@@ -202,7 +205,10 @@ export function memberId(roomId: string, userId: string): string {
 const InvitedRoom = builder.objectRef<StateOf>("InvitedRoom").implement({
   fields: (t) => ({
     id: t.exposeID("roomId"),
-    name: t.string({ nullable: true, resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context) }),
+    name: t.string({
+      nullable: true,
+      resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context),
+    }),
     topic: t.string({
       nullable: true,
       resolve: (room, _args, context) => fromState(room, "m.room.topic", "topic", context),
@@ -217,7 +223,9 @@ const InvitedRoom = builder.objectRef<StateOf>("InvitedRoom").implement({
       resolve: async (room, _args, context) =>
         ((await fromState(room, "m.room.join_rules", "join_rule", context)) ?? "invite") as "invite",
     }),
-    memberCount: t.int({ resolve: (room, _args, context) => context.load.memberCount(room, "join" as MembershipValue) }),
+    memberCount: t.int({
+      resolve: (room, _args, context) => context.load.memberCount(room, "join" as MembershipValue),
+    }),
   }),
 });
 
@@ -233,6 +241,6 @@ Invite.implement({
 });
 
 /** The node id of an invite: opaque to clients. */
-export function inviteId(event: StoredEvent): string {
+function inviteId(event: StoredEvent): string {
   return `invite_${Buffer.from(JSON.stringify(event.eventId)).toString("base64url")}`;
 }

@@ -3,9 +3,8 @@ import type { StoredEvent } from "../model/event.ts";
 import { contentOf } from "../model/event.ts";
 import { builder } from "./builder.ts";
 import type { Context } from "./context.ts";
-import { StateEvent } from "./event.ts";
 import { Node } from "./node.ts";
-import { User } from "./refs.ts";
+import { StateEvent, User } from "./refs.ts";
 
 /** A profile in a room, or the global one where the room has none. */
 export interface ProfileShape {
@@ -43,8 +42,14 @@ export const Profile = builder.objectRef<ProfileShape>("Profile");
 
 Profile.implement({
   fields: (t) => ({
-    displayName: t.string({ nullable: true, resolve: (shape, _args, context) => profileText(shape, "displayname", context) }),
-    avatarMxc: t.string({ nullable: true, resolve: (shape, _args, context) => profileText(shape, "avatar_url", context) }),
+    displayName: t.string({
+      nullable: true,
+      resolve: (shape, _args, context) => profileText(shape, "displayname", context),
+    }),
+    avatarMxc: t.string({
+      nullable: true,
+      resolve: (shape, _args, context) => profileText(shape, "avatar_url", context),
+    }),
     event: t.field({ type: StateEvent, nullable: true, resolve: (shape) => shape.event }),
   }),
 });

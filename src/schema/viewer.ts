@@ -17,7 +17,7 @@ const AccessToken = builder
     }),
   });
 
-export const Device = builder.objectRef<DeviceShape>("Device").implement({
+const Device = builder.objectRef<DeviceShape>("Device").implement({
   interfaces: [Node],
   isTypeOf: (value) => "deviceId" in (value as object) && "lastSeenAt" in (value as object),
   fields: (t) => ({

@@ -25,7 +25,8 @@ export function failureOf(error: unknown): Failure {
   const sqlState = sqlStateOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (sqlState !== null && refusing.has(sqlState.slice(0, 2))) return { kind: "refused", sqlState, message };
-  if (sqlState !== null && (retrying.has(sqlState) || retrying.has(sqlState.slice(0, 2)))) return { kind: "retry", sqlState, message };
+  if (sqlState !== null && (retrying.has(sqlState) || retrying.has(sqlState.slice(0, 2))))
+    return { kind: "retry", sqlState, message };
   return { kind: "unknown", sqlState, message };
 }
 

@@ -161,25 +161,17 @@ export async function countRoomsOfUser(
   return (await connection.member.count({ where: { userId, membership: { in: [...memberships] } } })) || 0;
 }
 
-/** Aliases of rooms, sorted. */
-export async function aliasesOfRooms(
-  connection: Connection,
-  roomIds: readonly string[],
-): Promise<{ roomId: string; alias: string }[]> {
-  return connection.roomAlias.findMany({
-    where: { roomId: { in: [...roomIds] } },
-    select: { roomId: true, alias: true },
-    orderBy: { alias: "asc" },
-  });
-}
-
 /** The room behind an alias of this server. [ALI-1] */
 export async function roomOfAlias(connection: Connection, alias: string): Promise<string | null> {
   return (await connection.roomAlias.findUnique({ where: { alias } }))?.roomId ?? null;
 }
 
 /** The membership event that holds for a user. */
-export async function membershipEventId(connection: Connection, roomId: string, userId: string): Promise<string | null> {
+export async function membershipEventId(
+  connection: Connection,
+  roomId: string,
+  userId: string,
+): Promise<string | null> {
   const where = { roomId_userId: { roomId, userId } };
   return (await connection.member.findUnique({ where, select: { eventId: true } }))?.eventId ?? null;
 }

@@ -9,7 +9,9 @@ import type { Log } from "../model/ports.ts";
 export function presentError(error: unknown, log: Log, requestId: string): GraphQLError {
   const cause = error instanceof GraphQLError ? (error.originalError ?? null) : error;
   const location =
-    error instanceof GraphQLError ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path } : {};
+    error instanceof GraphQLError
+      ? { nodes: error.nodes, source: error.source, positions: error.positions, path: error.path }
+      : {};
   const present = (code: ErrorCode, message: string, details: Record<string, unknown> = {}): GraphQLError =>
     new GraphQLError(message, { ...location, extensions: { code, ...details } });
 

@@ -120,4 +120,3 @@ function authorizationOf(params: Record<string, unknown> | undefined): string | 
   }
   return null;
 }
-

@@ -19,7 +19,9 @@ const password = "correct horse battery";
 
 test("[ACC-1] who registers is signed in on their device", async () => {
   const alice = await server.user("alice", "phone");
-  const data = await alice.do<{ viewer: { user: { id: string }; device: { deviceId: string; accessTokens: unknown[] } } }>(whoAmI);
+  const data = await alice.do<{
+    viewer: { user: { id: string }; device: { deviceId: string; accessTokens: unknown[] } };
+  }>(whoAmI);
   expect(data.viewer).toMatchObject({ user: { id: "@alice:localhost" }, device: { deviceId: "phone", name: null } });
   expect(data.viewer.device.accessTokens).toHaveLength(1);
 });
@@ -89,19 +91,29 @@ test("[ACC-1] changing the password takes the present one and logs other devices
   const frank = await server.user("frank", "laptop");
   const phone = await Client.login(server.address, "frank", "phone");
   const change = "mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { viewer { user { id } } } }";
-  expect(await frank.code(change, { input: { password: "wrong", newPassword: "another password" } })).toBe("BAD_CREDENTIALS");
+  expect(await frank.code(change, { input: { password: "wrong", newPassword: "another password" } })).toBe(
+    "BAD_CREDENTIALS",
+  );
   expect(await frank.code(change, { input: { password, newPassword: "short" } })).toBe("WEAK_PASSWORD");
   expect(await frank.code(change, { input: { password, newPassword: "another password" } })).toBeNull();
   expect(await frank.code(whoAmI)).toBeNull();
   expect(await phone.code(whoAmI)).toBe("UNKNOWN_TOKEN");
-  expect(await server.stranger().code(login, { input: { username: "frank", password, deviceId: "d" } })).toBe("BAD_CREDENTIALS");
+  expect(await server.stranger().code(login, { input: { username: "frank", password, deviceId: "d" } })).toBe(
+    "BAD_CREDENTIALS",
+  );
 });
 
 test("[ACC-4] passwords are kept as Argon2id, tokens as hashes alone", async () => {
   const grace = await server.user("grace");
-  const [account] = await sql<{ password_hash: string }>(server.databaseUrl, "SELECT password_hash FROM account WHERE user_id = '@grace:localhost'");
+  const [account] = await sql<{ password_hash: string }>(
+    server.databaseUrl,
+    "SELECT password_hash FROM account WHERE user_id = '@grace:localhost'",
+  );
   expect(account!.password_hash).toMatch(/^\$argon2id\$/);
-  const tokens = await sql<{ all: string }>(server.databaseUrl, "SELECT json_agg(access_token)::text AS all FROM access_token");
+  const tokens = await sql<{ all: string }>(
+    server.databaseUrl,
+    "SELECT json_agg(access_token)::text AS all FROM access_token",
+  );
   expect(tokens[0]!.all).not.toContain(grace.token!.slice(7));
 });
 
@@ -110,7 +122,9 @@ test("[ACC-5] registration by token, and closed", async () => {
   const closed = await startApp({ config: { registration: "closed" } });
   const input = { username: "alice", password, deviceId: "d" };
   expect(await byToken.stranger().code(register, { input })).toBe("REGISTRATION_CLOSED");
-  expect(await byToken.stranger().code(register, { input: { ...input, registrationToken: "wrong" } })).toBe("REGISTRATION_CLOSED");
+  expect(await byToken.stranger().code(register, { input: { ...input, registrationToken: "wrong" } })).toBe(
+    "REGISTRATION_CLOSED",
+  );
   expect(await byToken.stranger().code(register, { input: { ...input, registrationToken: "sesame" } })).toBeNull();
   expect(await closed.stranger().code(register, { input })).toBe("REGISTRATION_CLOSED");
   expect(await closed.stranger().do("{ server { registration } }")).toEqual({ server: { registration: "CLOSED" } });

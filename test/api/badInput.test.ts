@@ -43,23 +43,62 @@ test.each<[string, string, string]>([
   ["malformed GraphQL", query("{ viewer {"), "BAD_INPUT"],
   ["an unknown field", query("{ viewer { nope } }"), "BAD_INPUT"],
   ["an unknown field in input", query('mutation { createRoom(input: { nme: "x" }) { actionId } }'), "BAD_INPUT"],
-  ["an unknown field in variables", query("mutation ($input: CreateRoomInput!) { createRoom(input: $input) { actionId } }", { input: { nme: 1 } }), "BAD_INPUT"],
+  [
+    "an unknown field in variables",
+    query("mutation ($input: CreateRoomInput!) { createRoom(input: $input) { actionId } }", { input: { nme: 1 } }),
+    "BAD_INPUT",
+  ],
   ["a wrong type", query("mutation { createRoom(input: { name: 5 }) { actionId } }"), "BAD_INPUT"],
-  ["a oneOf with two members", query('mutation { joinRoom(input: { target: { roomId: "!a:b", alias: "#a:b" } }) { actionId } }'), "BAD_INPUT"],
+  [
+    "a oneOf with two members",
+    query('mutation { joinRoom(input: { target: { roomId: "!a:b", alias: "#a:b" } }) { actionId } }'),
+    "BAD_INPUT",
+  ],
   ["a room id that is none", query('mutation { leaveRoom(input: { roomId: "nonsense" }) { roomId } }'), "BAD_INPUT"],
-  ["a user id that is none", query('mutation { kickUser(input: { roomId: "!a:b", userId: "nonsense" }) { actionId } }'), "BAD_INPUT"],
-  ["an event id that is none", query('mutation { redactEvent(input: { eventId: "nonsense" }) { actionId } }'), "BAD_INPUT"],
-  ["an overlong id", query(`mutation { leaveRoom(input: { roomId: "!${"x".repeat(255)}:b" }) { roomId } }`), "BAD_INPUT"],
+  [
+    "a user id that is none",
+    query('mutation { kickUser(input: { roomId: "!a:b", userId: "nonsense" }) { actionId } }'),
+    "BAD_INPUT",
+  ],
+  [
+    "an event id that is none",
+    query('mutation { redactEvent(input: { eventId: "nonsense" }) { actionId } }'),
+    "BAD_INPUT",
+  ],
+  [
+    "an overlong id",
+    query(`mutation { leaveRoom(input: { roomId: "!${"x".repeat(255)}:b" }) { roomId } }`),
+    "BAD_INPUT",
+  ],
   ["an empty action id", query('mutation { createRoom(input: { actionId: "" }) { actionId } }'), "BAD_INPUT"],
   ["a limit below 0", query("{ viewer { rooms(first: -1) { totalCount } } }"), "BAD_INPUT"],
   ["a limit above the maximum", query("{ viewer { rooms(first: 501) { totalCount } } }"), "BAD_INPUT"],
   ["a chunk token that is none", query('{ viewer { rooms(after: "nonsense") { totalCount } } }'), "BAD_TOKEN"],
   ["a document of too many tokens", query(`{ ${"viewer { admin } ".repeat(300)} }`), "TOO_COMPLEX"],
-  ["a document that nests too deep", query(`{ viewer { rooms { nodes { ${"members { nodes { room { ".repeat(8)} id ${"} } }".repeat(8)} } } } }`), "TOO_COMPLEX"],
+  [
+    "a document that nests too deep",
+    query(`{ viewer { rooms { nodes { ${"members { nodes { room { ".repeat(8)} id ${"} } }".repeat(8)} } } } }`),
+    "TOO_COMPLEX",
+  ],
   ["2,500 nested lists", query(`{ node(id: ${"[".repeat(2500)}) { id } }`), "TOO_COMPLEX"],
-  ["a document that costs too much", query("{ viewer { rooms(first: 500) { nodes { members(first: 500) { nodes { id } } } } } }"), "TOO_COMPLEX"],
-  ["more nodes than are allowed", query("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", { ids: Array.from({ length: 101 }, () => "@a:b") }), "BAD_INPUT"],
-  ["content nested too deep", query("mutation ($content: JSONObject!) { createRoom(input: { state: [{ type: \"x\", content: $content }] }) { actionId } }", { content: JSON.parse(`${'{"a":'.repeat(70)}1${"}".repeat(70)}`) as object }), "BAD_INPUT"],
+  [
+    "a document that costs too much",
+    query("{ viewer { rooms(first: 500) { nodes { members(first: 500) { nodes { id } } } } } }"),
+    "TOO_COMPLEX",
+  ],
+  [
+    "more nodes than are allowed",
+    query("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", { ids: Array.from({ length: 101 }, () => "@a:b") }),
+    "BAD_INPUT",
+  ],
+  [
+    "content nested too deep",
+    query(
+      'mutation ($content: JSONObject!) { createRoom(input: { state: [{ type: "x", content: $content }] }) { actionId } }',
+      { content: JSON.parse(`${'{"a":'.repeat(70)}1${"}".repeat(70)}`) as object },
+    ),
+    "BAD_INPUT",
+  ],
 ])("%s", async (_name, body, code) => {
   const reply = await post(body);
   expect(reply.code).toBe(code);
@@ -69,14 +108,20 @@ test.each<[string, string, string]>([
 
 test("[SCR-1] contradictory paging is BAD_INPUT that names the argument", async () => {
   const room = await alice.createRoom();
-  const answer = await alice.ask("query ($room: ID!) { scrollback(roomId: $room, first: 1, last: 1) { incremental events { nodes { id } } } }", { room });
+  const answer = await alice.ask(
+    "query ($room: ID!) { scrollback(roomId: $room, first: 1, last: 1) { incremental events { nodes { id } } } }",
+    { room },
+  );
   expect(answer.errors![0]!.extensions).toEqual({ code: "BAD_INPUT", field: "last" });
 });
 
 test("[STR-4] a chunk token of another room is BAD_TOKEN", async () => {
   const [one, two] = [await alice.createRoom(), await alice.createRoom()];
-  const page = "query ($room: ID!, $before: ChunkToken) { scrollback(roomId: $room, before: $before) { events { pageInfo { endCursor } } } }";
-  const { scrollback } = await alice.do<{ scrollback: { events: { pageInfo: { endCursor: string } } } }>(page, { room: one });
+  const page =
+    "query ($room: ID!, $before: ChunkToken) { scrollback(roomId: $room, before: $before) { events { pageInfo { endCursor } } } }";
+  const { scrollback } = await alice.do<{ scrollback: { events: { pageInfo: { endCursor: string } } } }>(page, {
+    room: one,
+  });
   expect(await alice.code(page, { room: two, before: scrollback.events.pageInfo.endCursor })).toBe("BAD_TOKEN");
 });
 
@@ -85,13 +130,20 @@ test("an oversize body is TOO_LARGE before it is read", async () => {
 });
 
 test("forms and other types of body are refused", async () => {
-  expect(await post("query=%7Bviewer%7Bid%7D%7D", { "content-type": "application/x-www-form-urlencoded" })).toMatchObject({ status: 415, code: "BAD_INPUT" });
+  expect(
+    await post("query=%7Bviewer%7Bid%7D%7D", { "content-type": "application/x-www-form-urlencoded" }),
+  ).toMatchObject({ status: 415, code: "BAD_INPUT" });
   expect(await post("{ viewer { admin } }", { "content-type": "text/plain" })).toMatchObject({ status: 415 });
 });
 
 test("on loopback, pages from elsewhere and foreign host names are refused, over HTTP and WebSocket", async () => {
-  expect(await post(query("{ viewer { admin } }"), { origin: "https://evil.example" })).toMatchObject({ status: 403, code: "FORBIDDEN" });
-  const socket = new WebSocket(`${server.address.replace("http", "ws")}/graphql`, "graphql-transport-ws", { origin: "https://evil.example" });
+  expect(await post(query("{ viewer { admin } }"), { origin: "https://evil.example" })).toMatchObject({
+    status: 403,
+    code: "FORBIDDEN",
+  });
+  const socket = new WebSocket(`${server.address.replace("http", "ws")}/graphql`, "graphql-transport-ws", {
+    origin: "https://evil.example",
+  });
   const failed = await new Promise<string>((resolve) => socket.on("error", (error) => resolve(error.message)));
   expect(failed).toContain("403");
   const port = Number(new URL(server.address).port);
@@ -120,18 +172,23 @@ test("a WebSocket message that is too large, or no protocol, ends that socket al
 
 test("[SES-2] a WebSocket with a token that doesn't hold is refused", async () => {
   const socket = new WebSocket(`${server.address.replace("http", "ws")}/graphql`, "graphql-transport-ws");
-  socket.on("open", () => socket.send(JSON.stringify({ type: "connection_init", payload: { authorization: "Bearer hearth_nonsense" } })));
+  socket.on("open", () =>
+    socket.send(JSON.stringify({ type: "connection_init", payload: { authorization: "Bearer hearth_nonsense" } })),
+  );
   expect(await new Promise((resolve) => socket.on("close", resolve))).toBe(4403);
 });
 
 test("internals are masked, logged with the request's id, and the server goes on", async () => {
   const room = await alice.createRoom();
   await sql(server.databaseUrl, "ALTER TABLE event RENAME TO hidden_event");
-  const answer = await alice.ask("query ($room: ID!) { scrollback(roomId: $room) { incremental events { nodes { id } } } }", { room });
+  const answer = await alice.ask(
+    "query ($room: ID!) { scrollback(roomId: $room) { incremental events { nodes { id } } } }",
+    { room },
+  );
   await sql(server.databaseUrl, "ALTER TABLE hidden_event RENAME TO event");
   const error = answer.errors![0]!;
   expect(error.extensions!["code"]).toBe("INTERNAL");
-  expect(JSON.stringify(answer)).not.toContain("event\\\"");
+  expect(JSON.stringify(answer)).not.toContain('event\\"');
   expect(error.message).toBe("Something went wrong on the server.");
   await until(() => server.errors.length > 0);
   expect(server.errors[0]!.fields).toMatchObject({ requestId: error.extensions!["requestId"] });
@@ -139,6 +196,9 @@ test("internals are masked, logged with the request's id, and the server goes on
 });
 
 test("nothing was stored by any of it", async () => {
-  const [row] = await sql<{ count: number }>(server.databaseUrl, "SELECT count(*)::integer AS count FROM event WHERE type NOT LIKE 'm.room.%'");
+  const [row] = await sql<{ count: number }>(
+    server.databaseUrl,
+    "SELECT count(*)::integer AS count FROM event WHERE type NOT LIKE 'm.room.%'",
+  );
   expect(row!.count).toBe(0);
 });

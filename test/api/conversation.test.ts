@@ -17,7 +17,11 @@ test("[EVS-1] [ACT-8] two users chat: what one sends, the other's stream brings"
   const following = await bob.follow();
   const sent = await alice.send(roomId, "hello");
   const event = await following.sees(sent);
-  expect(event).toMatchObject({ kind: "MESSAGE", senderId: alice.userId, content: { body: "hello", msgtype: "m.text" } });
+  expect(event).toMatchObject({
+    kind: "MESSAGE",
+    senderId: alice.userId,
+    content: { body: "hello", msgtype: "m.text" },
+  });
   expect((await bob.timeline(roomId)).at(-1)).toBe(sent);
   expect(server.errors).toEqual([]);
   await bob.close();

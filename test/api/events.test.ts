@@ -21,14 +21,19 @@ afterAll(async () => {
 
 const send = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { event { id actionId } actionId } }";
 const setState = "mutation ($input: SetStateInput!) { setState(input: $input) { event { id } } }";
-const text = (body: string, extra: object = {}): object => ({ roomId, message: { content: { text: { body } }, ...extra } });
+const text = (body: string, extra: object = {}): object => ({
+  roomId,
+  message: { content: { text: { body } }, ...extra },
+});
 const eventCount = async (): Promise<number> =>
   (await sql<{ count: number }>(server.databaseUrl, "SELECT count(*)::integer AS count FROM event"))[0]!.count;
 
 test("[EV-1] [EV-4] [EV-7] an event tells its kind, type, sender and time, in every form", async () => {
   const before = Date.now();
   const eventId = await alice.send(roomId, "hello");
-  const { event } = await bob.do<{ event: Record<string, unknown> & { sentAt: string; json: Record<string, unknown> } }>(
+  const { event } = await bob.do<{
+    event: Record<string, unknown> & { sentAt: string; json: Record<string, unknown> };
+  }>(
     `query ($id: ID!) { event(id: $id) { __typename kind type qualifiedType roomId senderId sender { id } sentAt content json
        picked: json(fields: ["type", "content.body"]) } }`,
     { id: eventId },
@@ -52,7 +57,9 @@ test("[EV-1] a prefix of the wrong kind is BAD_INPUT that names the field", asyn
 
 test("[ACT-8] a batch comes whole and in order, at neighbouring places", async () => {
   const messages = ["one", "two", "three"].map((body) => ({ content: { text: { body } } }));
-  const data = await alice.do<{ sendMessages: { events: { id: string; order: string }[]; compact: object[]; previousEventId: string } }>(
+  const data = await alice.do<{
+    sendMessages: { events: { id: string; order: string }[]; compact: object[]; previousEventId: string };
+  }>(
     "mutation ($input: SendMessagesInput!) { sendMessages(input: $input) { events { id order } compact stream previousEventId } }",
     { input: { roomId, messages } },
   );
@@ -80,7 +87,9 @@ test("[ACT-2] the same action id again gives the first outcome; with other conte
   expect(await alice.do(send, { input: text("once", { actionId: "a1" }) })).toEqual(first);
   expect(await alice.code(send, { input: text("other", { actionId: "a1" }) })).toBe("CONFLICT");
   expect(await alice.code(setState, { input: { roomId, type: "x", content: {}, actionId: "a1" } })).toBe("CONFLICT");
-  const many = await Promise.all(Array.from({ length: 20 }, () => alice.do(send, { input: text("at once", { actionId: "a2" }) })));
+  const many = await Promise.all(
+    Array.from({ length: 20 }, () => alice.do(send, { input: text("at once", { actionId: "a2" }) })),
+  );
   expect(new Set(many.map((each) => JSON.stringify(each))).size).toBe(1);
   expect(await eventCount()).toBe(before + 2);
 });
@@ -107,7 +116,9 @@ test("[EVS-8] the action id appears only to the device that acted", async () => 
   const eventId = await alice.send(roomId, "mine", "secret-id");
   const tablet = await AnyClient.login(server.address, "alice", "tablet2");
   const see = "query ($id: ID!) { event(id: $id) { actionId json } }";
-  expect(await alice.do(see, { id: eventId })).toMatchObject({ event: { actionId: "secret-id", json: { action_id: "secret-id" } } });
+  expect(await alice.do(see, { id: eventId })).toMatchObject({
+    event: { actionId: "secret-id", json: { action_id: "secret-id" } },
+  });
   for (const other of [tablet, bob]) {
     const data = await other.do<{ event: { actionId: null; json: object } }>(see, { id: eventId });
     expect(data.event.actionId).toBeNull();
@@ -118,7 +129,12 @@ test("[EVS-8] the action id appears only to the device that acted", async () => 
 test("[ACT-7] [EV-2] state is set in slots, each holding what came before", async () => {
   const first = await alice.setState(roomId, "org.example.x", { a: 1 });
   const second = await alice.setState(roomId, "org.example.x", { a: 2 });
-  expect(await bob.do("query ($id: ID!) { event(id: $id) { ... on StateEvent { stateKey replacesId prevContent deleted } } }", { id: second })).toEqual({
+  expect(
+    await bob.do(
+      "query ($id: ID!) { event(id: $id) { ... on StateEvent { stateKey replacesId prevContent deleted } } }",
+      { id: second },
+    ),
+  ).toEqual({
     event: { stateKey: "_", replacesId: first, prevContent: { a: 1 }, deleted: false },
   });
 });
@@ -126,45 +142,65 @@ test("[ACT-7] [EV-2] state is set in slots, each holding what came before", asyn
 test("[ACT-7] a batch of state is all or nothing", async () => {
   const before = await eventCount();
   const batch = "mutation ($input: SetStatesInput!) { setStates(input: $input) { events { id } } }";
-  const states = [{ type: "org.example.y", content: {} }, { type: "org.example.y", stateKey: "odd key", content: {} }];
+  const states = [
+    { type: "org.example.y", content: {} },
+    { type: "org.example.y", stateKey: "odd key", content: {} },
+  ];
   expect(await alice.code(batch, { input: { roomId, states } })).toBe("BAD_STATE_KEY");
   expect(await eventCount()).toBe(before);
 });
 
 test("[ACT-9] deleting state empties the slot; the event has no content", async () => {
   await alice.setState(roomId, "org.example.z", { a: 1 });
-  const remove = "mutation ($input: DeleteStateInput!) { deleteState(input: $input) { event { deleted content prevContent json } } }";
-  const data = await alice.do<{ deleteState: { event: { json: object } } }>(remove, { input: { roomId, type: "org.example.z" } });
+  const remove =
+    "mutation ($input: DeleteStateInput!) { deleteState(input: $input) { event { deleted content prevContent json } } }";
+  const data = await alice.do<{ deleteState: { event: { json: object } } }>(remove, {
+    input: { roomId, type: "org.example.z" },
+  });
   expect(data.deleteState.event).toMatchObject({ deleted: true, content: null, prevContent: { a: 1 } });
   expect(data.deleteState.event.json).not.toHaveProperty("content");
-  expect(await bob.do('query ($id: ID!) { room(id: $id) { stateEvent(type: "org.example.z") { id } } }', { id: roomId })).toEqual({ room: { stateEvent: null } });
+  expect(
+    await bob.do('query ($id: ID!) { room(id: $id) { stateEvent(type: "org.example.z") { id } } }', { id: roomId }),
+  ).toEqual({ room: { stateEvent: null } });
   expect(await alice.code(remove, { input: { roomId, type: "org.example.z" } })).toBe("NOT_FOUND");
 });
 
 test("[ACT-14] redaction empties the content, keeps the place and tells who did it", async () => {
   const eventId = await bob.send(roomId, "regretted");
-  const redact = "mutation ($input: RedactEventInput!) { redactEvent(input: $input) { event { id typed { ... on RedactionContent { redactsId reason } } } redacted { id content redactedBy { id senderId } } } }";
+  const redact =
+    "mutation ($input: RedactEventInput!) { redactEvent(input: $input) { event { id typed { ... on RedactionContent { redactsId reason } } } redacted { id content redactedBy { id senderId } } } }";
   const carol = await server.user("dora");
   await carol.join(roomId);
   expect(await carol.code(redact, { input: { eventId } })).toBe("FORBIDDEN");
-  const data = await alice.do<{ redactEvent: { event: { id: string } } }>(redact, { input: { eventId, reason: "spam" } });
+  const data = await alice.do<{ redactEvent: { event: { id: string } } }>(redact, {
+    input: { eventId, reason: "spam" },
+  });
   expect(data.redactEvent).toMatchObject({
     event: { typed: { redactsId: eventId, reason: "spam" } },
     redacted: { id: eventId, content: {}, redactedBy: { id: data.redactEvent.event.id, senderId: alice.userId } },
   });
   expect(await bob.timeline(roomId)).toContain(eventId);
-  expect(await alice.do(redact, { input: { eventId } })).toMatchObject({ redactEvent: { event: { id: data.redactEvent.event.id } } });
-  const stored = await sql<{ content: string }>(server.databaseUrl, "SELECT content FROM event WHERE event_id = $1", [eventId]);
+  expect(await alice.do(redact, { input: { eventId } })).toMatchObject({
+    redactEvent: { event: { id: data.redactEvent.event.id } },
+  });
+  const stored = await sql<{ content: string }>(server.databaseUrl, "SELECT content FROM event WHERE event_id = $1", [
+    eventId,
+  ]);
   expect(stored).toEqual([{ content: "{}" }]);
 });
 
 test("[ACT-14] a redacted state event keeps its slot; what authorises can't be redacted", async () => {
   const topic = await alice.setState(roomId, "m.room.topic", { topic: "rude" });
   await alice.do("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", { id: topic });
-  const see = 'query ($id: ID!) { room(id: $id) { topic stateEvent(type: "m.room.topic") { id content } powers: stateEvent(type: "m.room.power_levels") { id } } }';
+  const see =
+    'query ($id: ID!) { room(id: $id) { topic stateEvent(type: "m.room.topic") { id content } powers: stateEvent(type: "m.room.power_levels") { id } } }';
   const data = await alice.do<{ room: { powers: { id: string } } }>(see, { id: roomId });
   expect(data.room).toMatchObject({ topic: null, stateEvent: { id: topic, content: {} } });
-  expect(await alice.code("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", { id: data.room.powers.id })).toBe("FORBIDDEN");
+  expect(
+    await alice.code("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", {
+      id: data.room.powers.id,
+    }),
+  ).toBe("FORBIDDEN");
 });
 
 test("[EV-8] an event beyond 64 KiB is TOO_LARGE, and nothing is stored", async () => {
@@ -175,16 +211,25 @@ test("[EV-8] an event beyond 64 KiB is TOO_LARGE, and nothing is stored", async 
 });
 
 test("[SCR-3] [EV-8] content comes back as it was given, whatever its keys are called", async () => {
-  const custom = JSON.parse('{"__proto__":{"a":1},"constructor":[],"é":"\\ud83d\\ude00","":0,"big":9007199254740991,"n":null}') as object;
-  const data = await alice.do<{ sendMessage: { event: { id: string } } }>(send, { input: { roomId, message: { type: "org.example", content: { custom } } } });
-  const { event } = await bob.do<{ event: { content: object } }>("query ($id: ID!) { event(id: $id) { content } }", { id: data.sendMessage.event.id });
+  const custom = JSON.parse(
+    '{"__proto__":{"a":1},"constructor":[],"é":"\\ud83d\\ude00","":0,"big":9007199254740991,"n":null}',
+  ) as object;
+  const data = await alice.do<{ sendMessage: { event: { id: string } } }>(send, {
+    input: { roomId, message: { type: "org.example", content: { custom } } },
+  });
+  const { event } = await bob.do<{ event: { content: object } }>("query ($id: ID!) { event(id: $id) { content } }", {
+    id: data.sendMessage.event.id,
+  });
   expect(JSON.stringify(Object.entries(event.content).sort())).toBe(JSON.stringify(Object.entries(custom).sort()));
 });
 
 test("[EV-1] well-known contents are typed, and what isn't valid is UnknownContent", async () => {
   const cases: [object, object][] = [
     [{ text: { body: "b", msgtype: "m.emote" } }, { __typename: "TextContent", body: "b", mentions: [bob.userId] }],
-    [{ media: { msgtype: "m.image", body: "i", mxc: "mxc://localhost/x", width: 3 } }, { __typename: "MediaContent", mxc: "mxc://localhost/x", width: 3 }],
+    [
+      { media: { msgtype: "m.image", body: "i", mxc: "mxc://localhost/x", width: 3 } },
+      { __typename: "MediaContent", mxc: "mxc://localhost/x", width: 3 },
+    ],
     [{ location: { body: "l", geoUri: "geo:1,2" } }, { __typename: "LocationContent", geoUri: "geo:1,2" }],
     [{ custom: { msgtype: "m.text", body: 5 } }, { __typename: "UnknownContent" }],
   ];
@@ -201,8 +246,12 @@ test("[EV-1] well-known contents are typed, and what isn't valid is UnknownConte
 
 test("[EV-2] memberships, creation, aliases and markers aren't set as plain state", async () => {
   for (const type of ["m.room.member", "m.room.create", "m.room.aliases", "m.room.marker.read"]) {
-    expect(await alice.code(setState, { input: { roomId, type, stateKey: alice.userId, content: { membership: "join" } } })).toBe("BAD_INPUT");
+    expect(
+      await alice.code(setState, { input: { roomId, type, stateKey: alice.userId, content: { membership: "join" } } }),
+    ).toBe("BAD_INPUT");
   }
   expect(await alice.code(send, { input: text("x", { type: "m.room.redaction" }) })).toBe("BAD_INPUT");
-  expect(await alice.code(setState, { input: { roomId, type: "m.room.join_rules", content: { join_rule: "maybe" } } })).toBe("BAD_INPUT");
+  expect(
+    await alice.code(setState, { input: { roomId, type: "m.room.join_rules", content: { join_rule: "maybe" } } }),
+  ).toBe("BAD_INPUT");
 });

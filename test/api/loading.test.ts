@@ -59,12 +59,17 @@ test("nodes of all kinds are loaded together", async () => {
   const { viewer } = await alice.do<{ viewer: { rooms: { nodes: { timeline: { nodes: { id: string }[] } }[] } } }>(
     "{ viewer { rooms { nodes { timeline(last: 5) { nodes { id } } } } } }",
   );
-  const ids = [...rooms, ...viewer.rooms.nodes.flatMap((room) => room.timeline.nodes.map((node) => node.id)), "@user1:localhost"];
+  const ids = [
+    ...rooms,
+    ...viewer.rooms.nodes.flatMap((room) => room.timeline.nodes.map((node) => node.id)),
+    "@user1:localhost",
+  ];
   expect(await statements("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", { ids })).toBeLessThanOrEqual(4);
 });
 
 test("[ACT-8] sending takes one statement once the room is known", async () => {
   await alice.send(rooms[0]!, "warm");
-  const send = 'mutation ($room: ID!) { sendMessage(input: { roomId: $room, message: { content: { text: { body: "x" } } } }) { event { id sentAt } compact } }';
+  const send =
+    'mutation ($room: ID!) { sendMessage(input: { roomId: $room, message: { content: { text: { body: "x" } } } }) { event { id sentAt } compact } }';
   expect(await statements(send, { room: rooms[0] })).toBe(1);
 });

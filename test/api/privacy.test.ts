@@ -23,24 +23,28 @@ const ways: Record<string, string> = {
   nodes: "query ($room: ID!, $event: ID!) { nodes(ids: [$room, $event]) { id } }",
   scrollback: "query ($room: ID!) { scrollback(roomId: $room) { room { name } events { nodes { id } } stream } }",
   event: "query ($event: ID!) { event(id: $event) { id content room { name } sender { id } } }",
-  eventNode: "query ($event: ID!) { node(id: $event) { id ... on MessageEvent { content } ... on StateEvent { content } } }",
+  eventNode:
+    "query ($event: ID!) { node(id: $event) { id ... on MessageEvent { content } ... on StateEvent { content } } }",
   member: "query ($member: ID!) { node(id: $member) { id ... on Member { membership } } }",
   join: "mutation ($room: ID!) { joinRoom(input: { target: { roomId: $room } }) { event { id } } }",
   invite: "mutation ($event: ID!) { joinRoom(input: { target: { inviteEventId: $event } }) { event { id } } }",
   reject: "mutation ($event: ID!) { rejectInvite(input: { eventId: $event }) { roomId } }",
   knock: "mutation ($room: ID!) { knockRoom(input: { roomId: $room }) { event { id } } }",
   leave: "mutation ($room: ID!) { leaveRoom(input: { roomId: $room }) { event { id } } }",
-  inviteUser: 'mutation ($room: ID!) { inviteUser(input: { roomId: $room, userId: "@mallory:localhost" }) { displayName } }',
+  inviteUser:
+    'mutation ($room: ID!) { inviteUser(input: { roomId: $room, userId: "@mallory:localhost" }) { displayName } }',
   kick: 'mutation ($room: ID!) { kickUser(input: { roomId: $room, userId: "@alice:localhost" }) { event { id } } }',
   ban: 'mutation ($room: ID!) { banUser(input: { roomId: $room, userId: "@alice:localhost" }) { event { id } } }',
   unban: 'mutation ($room: ID!) { unbanUser(input: { roomId: $room, userId: "@alice:localhost" }) { event { id } } }',
   send: 'mutation ($room: ID!) { sendMessage(input: { roomId: $room, message: { content: { text: { body: "x" } } } }) { event { id } } }',
-  state: 'mutation ($room: ID!) { setState(input: { roomId: $room, type: "m.room.name", content: { name: "x" } }) { event { id } } }',
+  state:
+    'mutation ($room: ID!) { setState(input: { roomId: $room, type: "m.room.name", content: { name: "x" } }) { event { id } } }',
   deleteState: 'mutation ($room: ID!) { deleteState(input: { roomId: $room, type: "m.room.name" }) { event { id } } }',
   redact: "mutation ($event: ID!) { redactEvent(input: { eventId: $event }) { event { id } } }",
 };
 
-const memberOf = (room: string): string => `member_${Buffer.from(JSON.stringify([room, "@alice:localhost"])).toString("base64url")}`;
+const memberOf = (room: string): string =>
+  `member_${Buffer.from(JSON.stringify([room, "@alice:localhost"])).toString("base64url")}`;
 const nothing = { room: "!nothing:localhost", event: "$nothing", member: memberOf("!nothing:localhost") };
 
 test.each(Object.entries(ways))("[EV-9] by %s, a hidden room is told from none by nothing", async (_name, document) => {
@@ -61,7 +65,11 @@ test("[EV-9] a user who was only invited reads nothing, and one who rejected or 
   const invite = await alice.membership("invite", room, mallory.userId);
   expect(await mallory.code(ways["room"]!, { room })).toBe("NOT_FOUND");
   expect(await mallory.code(ways["event"]!, { event })).toBe("NOT_FOUND");
-  expect(await mallory.do("query ($event: ID!) { event(id: $event) { id room { id } senderMember { powerLevel } } }", { event: invite })).toEqual({
+  expect(
+    await mallory.do("query ($event: ID!) { event(id: $event) { id room { id } senderMember { powerLevel } } }", {
+      event: invite,
+    }),
+  ).toEqual({
     event: { id: invite, room: null, senderMember: null },
   });
   await alice.membership("kick", room, mallory.userId);
@@ -105,12 +113,16 @@ test.each([
   const member = await server.user(`member-${historyVisibility.toLowerCase()}`);
   await member.join(room);
   const late = await alice.send(room, "late");
-  const see = async (client: Client, id: string): Promise<boolean> => (await client.code("query ($id: ID!) { event(id: $id) { id } }", { id })) === null;
+  const see = async (client: Client, id: string): Promise<boolean> =>
+    (await client.code("query ($id: ID!) { event(id: $id) { id } }", { id })) === null;
   expect(await see(member, early)).toBe(expected.before);
   expect(await see(member, late)).toBe(true);
   expect(await see(mallory, late)).toBe(expected.outsider);
   expect((await member.timeline(room, 2)).includes(early)).toBe(expected.before);
-  const context = await member.do<{ room: { timeline: { nodes: { id: string }[] } } }>("query ($room: ID!) { room(id: $room) { timeline(first: 50) { nodes { id } } } }", { room });
+  const context = await member.do<{ room: { timeline: { nodes: { id: string }[] } } }>(
+    "query ($room: ID!) { room(id: $room) { timeline(first: 50) { nodes { id } } } }",
+    { room },
+  );
   expect(context.room.timeline.nodes.some((node) => node.id === early)).toBe(expected.before);
 });
 
@@ -119,12 +131,19 @@ test("[EV-9] previous content that the reader may not see stays out of the event
   const late = await server.user("late");
   await late.join(room);
   const changed = await alice.setState(room, "m.room.topic", { topic: "present" });
-  const text = JSON.stringify(await late.ask("query ($id: ID!) { event(id: $id) { json ... on StateEvent { prevContent } } }", { id: changed }));
+  const text = JSON.stringify(
+    await late.ask("query ($id: ID!) { event(id: $id) { json ... on StateEvent { prevContent } } }", { id: changed }),
+  );
   expect(text).not.toContain("hidden past");
 });
 
 test("[EV-9] what needs a token is UNAUTHENTICATED without one", async () => {
-  for (const document of ['{ room(id: "!x:localhost") { id } }', '{ user(id: "@alice:localhost") { id } }', '{ node(id: "@alice:localhost") { id } }', "{ streamToken }"]) {
+  for (const document of [
+    '{ room(id: "!x:localhost") { id } }',
+    '{ user(id: "@alice:localhost") { id } }',
+    '{ node(id: "@alice:localhost") { id } }',
+    "{ streamToken }",
+  ]) {
     expect(await stranger.code(document)).toBe("UNAUTHENTICATED");
   }
 });

@@ -16,12 +16,14 @@ afterAll(async () => {
   await server.close();
 });
 
-const join = "mutation ($target: JoinTarget!) { joinRoom(input: { target: $target }) { event { id } room { id viewerMembership } } }";
+const join =
+  "mutation ($target: JoinTarget!) { joinRoom(input: { target: $target }) { event { id } room { id viewerMembership } } }";
 const act = (name: string): string =>
   `mutation ($roomId: ID!, $userId: ID!) { ${name}(input: { roomId: $roomId, userId: $userId }) { event { id } member { membership } } }`;
 const leave = "mutation ($roomId: ID!) { leaveRoom(input: { roomId: $roomId }) { event { id } } }";
 const knock = "mutation ($roomId: ID!) { knockRoom(input: { roomId: $roomId }) { event { id } } }";
-const members = "query ($id: ID!) { room(id: $id) { members(membership: [INVITE, JOIN, LEAVE, BAN, KNOCK]) { totalCount nodes { user { id } membership powerLevel } } } }";
+const members =
+  "query ($id: ID!) { room(id: $id) { members(membership: [INVITE, JOIN, LEAVE, BAN, KNOCK]) { totalCount nodes { user { id } membership powerLevel } } } }";
 
 test("[CRE-1] a room is made with everything asked for, at once", async () => {
   const data = await alice.do<{ createRoom: { room: Record<string, unknown>; event: { type: string } } }>(
@@ -54,7 +56,9 @@ test("[CRE-1] nothing is made when one part is refused", async () => {
   await alice.createRoom({ alias: "#taken:localhost" });
   expect(await alice.code(create, { input: { alias: "#taken:localhost" } })).toBe("ALIAS_IN_USE");
   expect(await alice.code(create, { input: { invite: ["@nobody:localhost"] } })).toBe("NOT_FOUND");
-  expect(await alice.code(create, { input: { state: [{ type: "x", stateKey: "odd", content: {} }] } })).toBe("BAD_STATE_KEY");
+  expect(await alice.code(create, { input: { state: [{ type: "x", stateKey: "odd", content: {} }] } })).toBe(
+    "BAD_STATE_KEY",
+  );
   expect(await alice.code(create, { input: { alias: "#elsewhere:example.org" } })).toBe("BAD_INPUT");
   const after = await alice.do<{ viewer: { rooms: { totalCount: number } } }>("{ viewer { rooms { totalCount } } }");
   expect(after.viewer.rooms.totalCount).toBe(before.viewer.rooms.totalCount + 1);
@@ -93,32 +97,46 @@ test("[JOI-1] [ACT-4] any open invite lets its invitee in; used, taken back and 
 test("[ACT-4] rejecting an invite deletes the member's slot", async () => {
   const roomId = await alice.createRoom();
   const invite = await alice.membership("invite", roomId, bob.userId);
-  const reject = "mutation ($eventId: ID!, $actionId: String) { rejectInvite(input: { eventId: $eventId, actionId: $actionId }) { roomId event { deleted content stateKey } } }";
+  const reject =
+    "mutation ($eventId: ID!, $actionId: String) { rejectInvite(input: { eventId: $eventId, actionId: $actionId }) { roomId event { deleted content stateKey } } }";
   expect(await carol.code(reject, { eventId: invite })).toBe("NOT_FOUND");
   const rejected = { rejectInvite: { roomId, event: { deleted: true, content: null, stateKey: bob.userId } } };
   expect(await bob.do(reject, { eventId: invite, actionId: "no" })).toEqual(rejected);
   expect(await bob.do(reject, { eventId: invite, actionId: "no" })).toEqual(rejected);
   expect(await bob.code(reject, { eventId: invite })).toBe("NOT_FOUND");
-  expect(await alice.do("query ($id: ID!, $user: ID!) { room(id: $id) { member(userId: $user) { id } stateEvent(type: \"m.room.member\", stateKey: \"@bob:localhost\") { id } } }", { id: roomId, user: bob.userId })).toEqual({
+  expect(
+    await alice.do(
+      'query ($id: ID!, $user: ID!) { room(id: $id) { member(userId: $user) { id } stateEvent(type: "m.room.member", stateKey: "@bob:localhost") { id } } }',
+      { id: roomId, user: bob.userId },
+    ),
+  ).toEqual({
     room: { member: null, stateEvent: null },
   });
-  expect(await bob.do("{ viewer { invites { id } } }")).not.toMatchObject({ viewer: { invites: [{ event: { roomId } }] } });
+  expect(await bob.do("{ viewer { invites { id } } }")).not.toMatchObject({
+    viewer: { invites: [{ event: { roomId } }] },
+  });
 });
 
 test("[ACT-5] kick, ban and unban, each by whoever may", async () => {
   const roomId = await alice.createRoom({ joinRule: "PUBLIC" });
   await Promise.all([bob.join(roomId), carol.join(roomId)]);
   expect(await bob.code(act("kickUser"), { roomId, userId: carol.userId })).toBe("FORBIDDEN");
-  expect(await alice.do(act("kickUser"), { roomId, userId: carol.userId })).toMatchObject({ kickUser: { member: { membership: "LEAVE" } } });
+  expect(await alice.do(act("kickUser"), { roomId, userId: carol.userId })).toMatchObject({
+    kickUser: { member: { membership: "LEAVE" } },
+  });
   await carol.join(roomId);
-  expect(await alice.do(act("banUser"), { roomId, userId: carol.userId })).toMatchObject({ banUser: { member: { membership: "BAN" } } });
+  expect(await alice.do(act("banUser"), { roomId, userId: carol.userId })).toMatchObject({
+    banUser: { member: { membership: "BAN" } },
+  });
   expect(await carol.code(join, { target: { roomId } })).toBe("FORBIDDEN");
   expect(await alice.code(act("unbanUser"), { roomId, userId: bob.userId })).toBe("FORBIDDEN");
   expect(await alice.code(act("unbanUser"), { roomId, userId: carol.userId })).toBeNull();
   expect(await carol.code(join, { target: { roomId } })).toBeNull();
   expect(await bob.code(leave, { roomId })).toBeNull();
   expect(await bob.code(leave, { roomId })).toBe("FORBIDDEN");
-  const data = await alice.do<{ room: { members: { totalCount: number; nodes: { user: { id: string }; membership: string }[] } } }>(members, { id: roomId });
+  const data = await alice.do<{
+    room: { members: { totalCount: number; nodes: { user: { id: string }; membership: string }[] } };
+  }>(members, { id: roomId });
   expect(data.room.members.nodes.map((node) => [node.user.id, node.membership])).toEqual([
     [alice.userId, "JOIN"],
     [bob.userId, "LEAVE"],
@@ -141,7 +159,8 @@ test("[ACT-6] knocking, where the join rule allows, and being let in", async () 
 test("[ACT-3] an invite shows the invitee what may be seen of the room, while it holds [SYN-5]", async () => {
   const roomId = await alice.createRoom({ name: "Den", topic: "Quiet" });
   const invite = await alice.membership("invite", roomId, carol.userId);
-  const see = "{ viewer { invites { id event { id } inviter { id } room { id name topic joinRule memberCount aliases } } } }";
+  const see =
+    "{ viewer { invites { id event { id } inviter { id } room { id name topic joinRule memberCount aliases } } } }";
   const data = await carol.do<{ viewer: { invites: { id: string; event: { id: string } }[] } }>(see);
   const mine = data.viewer.invites.find((each) => each.event.id === invite)!;
   expect(mine).toMatchObject({
@@ -153,22 +172,47 @@ test("[ACT-3] an invite shows the invitee what may be seen of the room, while it
   await alice.membership("kick", roomId, carol.userId);
   await alice.setState(roomId, "m.room.name", { name: "Secret" });
   expect(await carol.do(node, { id: mine.id })).toEqual({ node: null });
-  expect(await carol.do("query ($id: ID!) { event(id: $id) { ... on StateEvent { invite { room { name } } } } }", { id: invite })).toEqual({ event: { invite: null } });
+  expect(
+    await carol.do("query ($id: ID!) { event(id: $id) { ... on StateEvent { invite { room { name } } } } }", {
+      id: invite,
+    }),
+  ).toEqual({ event: { invite: null } });
 });
 
 test("members and state are Relay connections: paged, counted, searched [SYN-7]", async () => {
   const roomId = await alice.createRoom({ joinRule: "PUBLIC" });
   await Promise.all([bob.join(roomId), carol.join(roomId)]);
-  const page = "query ($id: ID!, $after: ChunkToken) { room(id: $id) { members(first: 2, after: $after) { totalCount nodes { user { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } } }";
-  type Page = { room: { members: { totalCount: number; nodes: { user: { id: string } }[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } };
+  const page =
+    "query ($id: ID!, $after: ChunkToken) { room(id: $id) { members(first: 2, after: $after) { totalCount nodes { user { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } } }";
+  type Page = {
+    room: {
+      members: {
+        totalCount: number;
+        nodes: { user: { id: string } }[];
+        pageInfo: { hasNextPage: boolean; endCursor: string };
+      };
+    };
+  };
   const first = await alice.do<Page>(page, { id: roomId });
   expect(first.room.members).toMatchObject({ totalCount: 3, pageInfo: { hasNextPage: true } });
   const second = await alice.do<Page>(page, { id: roomId, after: first.room.members.pageInfo.endCursor });
-  expect(second.room.members).toMatchObject({ nodes: [{ user: { id: carol.userId } }], pageInfo: { hasNextPage: false } });
-  expect(await alice.do('query ($id: ID!) { room(id: $id) { members(search: "CAR") { nodes { user { id } } } } }', { id: roomId })).toEqual({
+  expect(second.room.members).toMatchObject({
+    nodes: [{ user: { id: carol.userId } }],
+    pageInfo: { hasNextPage: false },
+  });
+  expect(
+    await alice.do('query ($id: ID!) { room(id: $id) { members(search: "CAR") { nodes { user { id } } } } }', {
+      id: roomId,
+    }),
+  ).toEqual({
     room: { members: { nodes: [{ user: { id: carol.userId } }] } },
   });
-  expect(await alice.do('query ($id: ID!) { room(id: $id) { state(types: ["m.room.name", "state:m.room.join_rules"]) { totalCount nodes { type } } } }', { id: roomId })).toEqual({
+  expect(
+    await alice.do(
+      'query ($id: ID!) { room(id: $id) { state(types: ["m.room.name", "state:m.room.join_rules"]) { totalCount nodes { type } } } }',
+      { id: roomId },
+    ),
+  ).toEqual({
     room: { state: { totalCount: 1, nodes: [{ type: "m.room.join_rules" }] } },
   });
   expect(await alice.code(page, { id: roomId, after: "c1.nonsense" })).toBe("BAD_TOKEN");

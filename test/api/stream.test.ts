@@ -44,7 +44,10 @@ test("[EVS-3] between a query's token and the stream that starts from it, nothin
   })();
   const got: string[][] = [];
   for (let round = 0; round < 5; round++) {
-    const { scrollback: page } = await bob.do<{ scrollback: { stream: string; events: { nodes: { id: string }[] } } }>(scrollback, { room });
+    const { scrollback: page } = await bob.do<{ scrollback: { stream: string; events: { nodes: { id: string }[] } } }>(
+      scrollback,
+      { room },
+    );
     const known = page.events.nodes.map((node) => node.id);
     const following = await bob.follow(page.stream);
     await following.until(({ events }) => events.length >= 5);
@@ -97,7 +100,10 @@ test("[EVS-4] deleted state comes without content; a deleted message as a redact
   await alice.setState(room, "org.example.x", { a: 1 });
   const message = await alice.send(room, "regretted");
   const following = await bob.follow();
-  await alice.do('mutation ($room: ID!) { deleteState(input: { roomId: $room, type: "org.example.x" }) { event { id } } }', { room });
+  await alice.do(
+    'mutation ($room: ID!) { deleteState(input: { roomId: $room, type: "org.example.x" }) { event { id } } }',
+    { room },
+  );
   await alice.do("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", { id: message });
   await following.until(({ events }) => events.length === 2);
   expect(following.events).toMatchObject([
@@ -187,7 +193,10 @@ test("[ACT-15] an action may stay off the acting device's stream, and of no othe
 test("[STR-1] a token for some rooms brings only those, invites included", async () => {
   const [wanted, unwanted] = [await openRoom(), await openRoom()];
   await Promise.all([bob.join(wanted), bob.join(unwanted)]);
-  const { streamToken } = await bob.do<{ streamToken: string }>("query ($rooms: [String!]) { streamToken(rooms: $rooms) }", { rooms: [wanted] });
+  const { streamToken } = await bob.do<{ streamToken: string }>(
+    "query ($rooms: [String!]) { streamToken(rooms: $rooms) }",
+    { rooms: [wanted] },
+  );
   const following = await bob.follow(streamToken);
   await alice.send(unwanted, "unwanted");
   await alice.createRoom({ invite: [bob.userId] });
@@ -242,14 +251,20 @@ test("[EVS-1] the stream comes over server-sent events as well", async () => {
   })().catch(() => undefined);
   await until(() => text.includes('"events":[]'));
   const sent = await alice.send(room, "over SSE");
-  await until(() => text.includes(sent), () => text);
+  await until(
+    () => text.includes(sent),
+    () => text,
+  );
   const open = server.app.domain.stream.count();
   controller.abort();
   await until(() => server.app.domain.stream.count() === open - 1);
 });
 
 test("[EVS-13] streams that clients drop are let go of", async () => {
-  await until(() => server.app.domain.stream.count() <= 6, () => `${server.app.domain.stream.count()} are open`);
+  await until(
+    () => server.app.domain.stream.count() <= 6,
+    () => `${server.app.domain.stream.count()} are open`,
+  );
   const before = server.app.domain.stream.count();
   const carol = await server.user("carol");
   await carol.follow();

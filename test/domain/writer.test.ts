@@ -40,11 +40,17 @@ test("[ACT-8] one bad unit doesn't sink the batch that it came with", async () =
   const taken = await alice.send(room, "taken");
   const { writer } = server.app.domain.tools;
   const units = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => unit(room, [draft(`message ${index}`, index === 13 ? { eventId: taken } : {})])),
+    Array.from({ length: 20 }, (_, index) =>
+      unit(room, [draft(`message ${index}`, index === 13 ? { eventId: taken } : {})]),
+    ),
   );
   const outcomes = await Promise.allSettled(units.map((each) => writer.append(each)));
-  expect(outcomes.map((outcome) => outcome.status)).toEqual(units.map((_, index) => (index === 13 ? "rejected" : "fulfilled")));
-  expect(await alice.timeline(room)).toEqual(expect.arrayContaining(units.filter((_, index) => index !== 13).map((each) => each.events[0]!.eventId)));
+  expect(outcomes.map((outcome) => outcome.status)).toEqual(
+    units.map((_, index) => (index === 13 ? "rejected" : "fulfilled")),
+  );
+  expect(await alice.timeline(room)).toEqual(
+    expect.arrayContaining(units.filter((_, index) => index !== 13).map((each) => each.events[0]!.eventId)),
+  );
   expect(server.errors.splice(0)).toMatchObject([{ message: "the store refused a unit" }]);
 });
 
@@ -64,7 +70,14 @@ test("[EV-9] however often a room changes, an action gets through: at last it is
     ...tools.authorities,
     async load(): Promise<RoomAuthority> {
       asked++;
-      const rules = { roomId: room, version: 1, creator: alice.userId, powerContent: null, joinRule: "invite" as const, visibility: "shared" as const };
+      const rules = {
+        roomId: room,
+        version: 1,
+        creator: alice.userId,
+        powerContent: null,
+        joinRule: "invite" as const,
+        visibility: "shared" as const,
+      };
       return new RoomAuthority(rules, new Map([[alice.userId, "join"]]));
     },
   };
@@ -85,7 +98,10 @@ test("[JOI-4] [EV-9] many join and speak at once, and everyone who may gets in",
     }),
     ...Array.from({ length: 25 }, (_, index) => alice.send(room, `welcome ${index}`)),
   ]);
-  const { room: seen } = await alice.do<{ room: { memberCount: number } }>("query ($room: ID!) { room(id: $room) { memberCount } }", { room });
+  const { room: seen } = await alice.do<{ room: { memberCount: number } }>(
+    "query ($room: ID!) { room(id: $room) { memberCount } }",
+    { room },
+  );
   expect(seen.memberCount).toBe(26);
   expect(new Set(await alice.timeline(room)).size).toBe(5 + 25 * 3);
 });
@@ -94,8 +110,11 @@ test("[SCR-3] [EVS-6] an event is inserted into the past; order, tokens and the 
   const room = await alice.createRoom();
   const [first, second] = [await alice.send(room, "first"), await alice.send(room, "second")];
   const following = await alice.follow();
-  const page = "query ($room: ID!, $last: Int!, $before: ChunkToken) { scrollback(roomId: $room, last: $last, before: $before) { events { nodes { id order cursor insertedAfterId } } } }";
-  type Page = { scrollback: { events: { nodes: { id: string; order: string; cursor: string; insertedAfterId: string | null }[] } } };
+  const page =
+    "query ($room: ID!, $last: Int!, $before: ChunkToken) { scrollback(roomId: $room, last: $last, before: $before) { events { nodes { id order cursor insertedAfterId } } } }";
+  type Page = {
+    scrollback: { events: { nodes: { id: string; order: string; cursor: string; insertedAfterId: string | null }[] } };
+  };
   const before = (await alice.do<Page>(page, { room, last: 2 })).scrollback.events.nodes;
   const [after] = await eventsById(server.database.reader, [first]);
   const one = draft("inserted", { place: placeBetween(after!.place, null), insertedAfterId: first });
@@ -106,7 +125,9 @@ test("[SCR-3] [EVS-6] an event is inserted into the past; order, tokens and the 
   expect(nodes.map((node) => node.order).toSorted()).toEqual(nodes.map((node) => node.order));
   expect(nodes[1]!.insertedAfterId).toBe(first);
   expect([nodes[0], nodes[3]]).toEqual(before);
-  expect((await alice.do<Page>(page, { room, last: 1, before: before[1]!.cursor })).scrollback.events.nodes[0]!.id).toBe(two.eventId);
+  expect(
+    (await alice.do<Page>(page, { room, last: 1, before: before[1]!.cursor })).scrollback.events.nodes[0]!.id,
+  ).toBe(two.eventId);
   const live = await alice.send(room, "live");
   await following.sees(live);
   expect(following.events.map((event) => event.id)).toEqual([live]);
@@ -114,9 +135,15 @@ test("[SCR-3] [EVS-6] an event is inserted into the past; order, tokens and the 
 });
 
 test("[AS-5] what concerns an application service is queued in the transaction that stores it", async () => {
-  const [watched, other] = [await alice.createRoom({ joinRule: "PUBLIC" }), await alice.createRoom({ joinRule: "PUBLIC" })];
+  const [watched, other] = [
+    await alice.createRoom({ joinRule: "PUBLIC" }),
+    await alice.createRoom({ joinRule: "PUBLIC" }),
+  ];
   const ghost = await server.user("ghost");
-  await sql(server.databaseUrl, "INSERT INTO app_service (id, as_token_hash, hs_token, sender_localpart, registration) VALUES ('irc', '\\x00', 't', 'irc', '{}')");
+  await sql(
+    server.databaseUrl,
+    "INSERT INTO app_service (id, as_token_hash, hs_token, sender_localpart, registration) VALUES ('irc', '\\x00', 't', 'irc', '{}')",
+  );
   await sql(server.databaseUrl, "INSERT INTO app_service_user VALUES ('irc', $1)", [ghost.userId]);
   await alice.send(watched, "before");
   const join = await ghost.join(watched);
@@ -125,7 +152,10 @@ test("[AS-5] what concerns an application service is queued in the transaction t
   const invite = await alice.membership("invite", await alice.createRoom(), ghost.userId);
   const leave = await ghost.leave(watched);
   await alice.send(watched, "after");
-  const queued = await sql<{ event_id: string }>(server.databaseUrl, "SELECT event_id FROM app_service_queue JOIN event USING (position) ORDER BY position");
+  const queued = await sql<{ event_id: string }>(
+    server.databaseUrl,
+    "SELECT event_id FROM app_service_queue JOIN event USING (position) ORDER BY position",
+  );
   expect(queued.map((row) => row.event_id)).toEqual([join, heard, invite, leave]);
   await sql(server.databaseUrl, "DELETE FROM app_service");
 });

@@ -33,18 +33,28 @@ export class Client {
     return Client.#signIn(address, "login", username, deviceId);
   }
 
-  static async #signIn(address: string, how: "register" | "login", username: string, deviceId: string): Promise<Client> {
+  static async #signIn(
+    address: string,
+    how: "register" | "login",
+    username: string,
+    deviceId: string,
+  ): Promise<Client> {
     const input = { username, password, deviceId };
     const type = how === "register" ? "RegisterInput" : "LoginInput";
-    const data = await new Client(address, null, "", "").do<{ result: { accessToken: string; viewer: { user: { id: string } } } }>(
-      `mutation ($input: ${type}!) { result: ${how}(input: $input) { accessToken viewer { user { id } } } }`,
-      { input },
-    );
+    const data = await new Client(address, null, "", "").do<{
+      result: { accessToken: string; viewer: { user: { id: string } } };
+    }>(`mutation ($input: ${type}!) { result: ${how}(input: $input) { accessToken viewer { user { id } } } }`, {
+      input,
+    });
     return new Client(address, data.result.accessToken, data.result.viewer.user.id, deviceId);
   }
 
   /** The whole answer, errors included. */
-  async ask(query: string, variables: Record<string, unknown> = {}, headers: Record<string, string> = {}): Promise<Answer> {
+  async ask(
+    query: string,
+    variables: Record<string, unknown> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(`${this.address}/graphql`, {
       method: "POST",
       headers: {
@@ -151,15 +161,18 @@ export class Client {
     const ids: string[] = [];
     let before: string | null = null;
     for (;;) {
-      const data: { scrollback: { events: { nodes: { id: string }[]; pageInfo: { hasPreviousPage: boolean; startCursor: string } } } } =
-        await this.do(
-          `query ($roomId: ID!, $last: Int, $before: ChunkToken) {
+      const data: {
+        scrollback: {
+          events: { nodes: { id: string }[]; pageInfo: { hasPreviousPage: boolean; startCursor: string } };
+        };
+      } = await this.do(
+        `query ($roomId: ID!, $last: Int, $before: ChunkToken) {
              scrollback(roomId: $roomId, last: $last, before: $before) {
                events { nodes { id } pageInfo { hasPreviousPage startCursor } }
              }
            }`,
-          { roomId, last: pageSize, before },
-        );
+        { roomId, last: pageSize, before },
+      );
       const { nodes, pageInfo } = data.scrollback.events;
       ids.unshift(...nodes.map((node) => node.id));
       if (!pageInfo.hasPreviousPage) return ids;

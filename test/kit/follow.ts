@@ -67,7 +67,10 @@ export class Follow {
   }
 
   async until(condition: (follow: Follow) => boolean): Promise<void> {
-    await until(() => condition(this) || this.failure !== null, () => `the stream brought ${JSON.stringify(this.events)}`);
+    await until(
+      () => condition(this) || this.failure !== null,
+      () => `the stream brought ${JSON.stringify(this.events)}`,
+    );
     if (!condition(this)) throw new Error(`the stream failed: ${JSON.stringify(this.failure)}`);
   }
 

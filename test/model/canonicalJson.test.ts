@@ -32,7 +32,13 @@ test("[EV-8] canonical JSON means the same, has no white space and sorts keys by
   fc.assert(
     fc.property(json, (value) => {
       const canonical = canonicalJson(value, "content");
-      expect(canonical).toBe(written(sorted(value)).replaceAll(":-0", ":0").replaceAll("[-0", "[0").replaceAll(",-0", ",0").replace(/^-0$/, "0"));
+      expect(canonical).toBe(
+        written(sorted(value))
+          .replaceAll(":-0", ":0")
+          .replaceAll("[-0", "[0")
+          .replaceAll(",-0", ",0")
+          .replace(/^-0$/, "0"),
+      );
       expect(canonicalJson(JSON.parse(canonical), "content")).toBe(canonical);
     }),
   );

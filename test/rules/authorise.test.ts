@@ -13,7 +13,11 @@ const [creator, mod, user, other] = ["@creator", "@mod", "@user", "@other"].map(
   string,
 ];
 
-function room(memberships: Record<string, Membership>, joinRule: JoinRule = "invite", power: object = {}): RoomAuthority {
+function room(
+  memberships: Record<string, Membership>,
+  joinRule: JoinRule = "invite",
+  power: object = {},
+): RoomAuthority {
   return new RoomAuthority(
     {
       ...{ roomId: "!room:example.org", version: 1, creator, joinRule, visibility: "shared" },
@@ -127,14 +131,34 @@ test("[EV-2] user ids with slashes own their keys, and paths begin after the ser
 });
 
 test.each<[string, string, object, string]>([
-  ["a user below the state level changes nothing", user, { users: { [creator]: 100, [mod]: 50, [user]: 1 } }, "FORBIDDEN"],
-  ["a moderator grants less than their own level", mod, { users: { [creator]: 100, [mod]: 50, [user]: 49 } }, "allowed"],
+  [
+    "a user below the state level changes nothing",
+    user,
+    { users: { [creator]: 100, [mod]: 50, [user]: 1 } },
+    "FORBIDDEN",
+  ],
+  [
+    "a moderator grants less than their own level",
+    mod,
+    { users: { [creator]: 100, [mod]: 50, [user]: 49 } },
+    "allowed",
+  ],
   ["a moderator doesn't grant their own level", mod, { users: { [creator]: 100, [mod]: 50, [user]: 50 } }, "FORBIDDEN"],
   ["a moderator doesn't raise themselves", mod, { users: { [creator]: 100, [mod]: 51 } }, "FORBIDDEN"],
   ["a moderator lowers themselves", mod, { users: { [creator]: 100, [mod]: 10 } }, "allowed"],
   ["a moderator doesn't remove the creator", mod, { users: { [mod]: 50 } }, "FORBIDDEN"],
-  ["a moderator doesn't raise everybody", mod, { users: { [creator]: 100, [mod]: 50 }, users_default: 50 }, "FORBIDDEN"],
-  ["a moderator doesn't require more than they have", mod, { users: { [creator]: 100, [mod]: 50 }, kick: 51 }, "FORBIDDEN"],
+  [
+    "a moderator doesn't raise everybody",
+    mod,
+    { users: { [creator]: 100, [mod]: 50 }, users_default: 50 },
+    "FORBIDDEN",
+  ],
+  [
+    "a moderator doesn't require more than they have",
+    mod,
+    { users: { [creator]: 100, [mod]: 50 }, kick: 51 },
+    "FORBIDDEN",
+  ],
   ["a moderator lowers a requirement", mod, { users: { [creator]: 100, [mod]: 50 }, ban: 20 }, "allowed"],
   ["a moderator names a type", mod, { users: { [creator]: 100, [mod]: 50 }, events: { poll: 50 } }, "allowed"],
   ["the creator takes the moderator's level away", creator, { users: { [creator]: 100 } }, "allowed"],

@@ -40,7 +40,9 @@ function visibleByTheBook(story: readonly Step[], at: number): boolean {
       case "world_readable":
         return true;
       case "shared":
-        return membership === "join" || story.slice(upTo).some((step) => "membership" in step && step.membership === "join");
+        return (
+          membership === "join" || story.slice(upTo).some((step) => "membership" in step && step.membership === "join")
+        );
       case "invited":
         return membership === "join" || membership === "invite";
       default:
@@ -85,6 +87,11 @@ test("[EV-9] what was inserted after a user's leaving stays hidden, before it do
 });
 
 test("[EV-9] own invites, knocks and their ends concern the user; unbans and bans of strangers do not", () => {
-  const { memberships } = periods([{ membership: "invite" }, { membership: "leave" }, { membership: "ban" }, { membership: "leave" }]);
+  const { memberships } = periods([
+    { membership: "invite" },
+    { membership: "leave" },
+    { membership: "ban" },
+    { membership: "leave" },
+  ]);
   expect(ownMembershipPositions(memberships)).toEqual([1, 2]);
 });

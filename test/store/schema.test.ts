@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { version } from "../../src/version.ts";
+import { version } from "../../src/model/version.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { freshDatabase } from "../kit/app.ts";
 import { sql } from "../kit/database.ts";
@@ -12,7 +12,14 @@ interface Column {
   is_nullable: string;
 }
 
-const types: Record<string, string> = { String: "text", BigInt: "int8", DateTime: "timestamptz", Boolean: "bool", Int: "int4", Bytes: "bytea" };
+const types: Record<string, string> = {
+  String: "text",
+  BigInt: "int8",
+  DateTime: "timestamptz",
+  Boolean: "bool",
+  Int: "int4",
+  Bytes: "bytea",
+};
 
 /** The tables of prisma/schema.prisma, read by its own plain grammar. */
 function modelled(): Record<string, Record<string, { type: string; nullable: boolean }>> {

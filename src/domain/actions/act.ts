@@ -49,7 +49,7 @@ export type Plan =
   { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; room: RoomAuthority } | { unchanged: string[] };
 
 /** An event is at most this many bytes of canonical JSON. [EV-8] */
-export const maxEventBytes = 65_536;
+const maxEventBytes = 65_536;
 /** What a document has besides the keys that are counted: event id, time and punctuation. */
 const fixedBytes = 256;
 /** After so many stale tries a unit is authorised under the lock. */

@@ -32,7 +32,9 @@ export async function membersByName(
     }
     const event = pastEvents[past.findIndex((each) => each.room === room && each.userId === userId)];
     const content = event?.content ? (JSON.parse(event.content) as { membership?: Membership }) : {};
-    return event && content.membership ? { room, userId, membership: content.membership, eventId: event.eventId } : null;
+    return event && content.membership
+      ? { room, userId, membership: content.membership, eventId: event.eventId }
+      : null;
   });
 }
 

@@ -1,5 +1,4 @@
 import type { StoredEvent } from "../../model/event.ts";
-import { roomNotFound } from "../../model/errors.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { RoomView } from "../../model/room.ts";
 import type { Membership } from "../../model/content/typed.ts";
@@ -34,13 +33,6 @@ export async function accessToRooms(
       return [roomId, { roomId, membership, view, ownPositions: new Set(ownMembershipPositions(memberships)) }];
     }),
   );
-}
-
-/** The view of one room, or `NOT_FOUND` as for rooms that don't exist. */
-export async function viewOfRoom(connection: Connection, userId: UserId, roomId: string): Promise<RoomView> {
-  const view = (await accessToRooms(connection, userId, [roomId])).get(roomId)?.view ?? null;
-  if (view === null) throw roomNotFound();
-  return view;
 }
 
 /** Whether an event of the room may be seen. */

@@ -32,7 +32,7 @@ export function connectionString({ socketDirectory, password }: Address, databas
 }
 
 /** Opens one connection. Rejects with node-postgres' error, the attempt closed. */
-export async function connect(address: Address, database: string): Promise<pg.Client> {
+async function connect(address: Address, database: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: connectionString(address, database),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
@@ -56,7 +56,7 @@ export type Attempt = { client: pg.Client } | { notYet: string };
  * `notYet` (with the reason) means the server is starting, stopping or absent.
  * @throws EmbeddedPostgresError when the server refuses our password.
  */
-export async function attemptConnection(address: Address): Promise<Attempt> {
+async function attemptConnection(address: Address): Promise<Attempt> {
   try {
     return { client: await connect(address, DATABASE) };
   } catch (error) {

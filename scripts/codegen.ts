@@ -31,6 +31,7 @@ const sections = await preset.buildGeneratesSection({
     scalars: {
       ChunkToken: "string",
       DateTime: "string",
+      ID: "string",
       JSON: "unknown",
       JSONObject: "Record<string, unknown>",
       StreamToken: "string",

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { isAlive } from "../../src/store/embedded/process.ts";
 import { Client } from "../kit/client.ts";
 import { until } from "../kit/until.ts";
 import { Reader } from "./support/reader.ts";
@@ -28,8 +29,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.kill();
-  kill(postmaster());
-  await until(() => !isAlive(postmaster()));
+  const database = postmaster();
+  kill(database);
+  await until(() => database === null || !isAlive(database));
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -56,15 +58,7 @@ function postmaster(): number | null {
 }
 
 function kill(processId: number | null): void {
-  if (isAlive(processId)) process.kill(processId!, "SIGKILL");
-}
-
-function isAlive(processId: number | null): boolean {
-  try {
-    return processId !== null && process.kill(processId, 0);
-  } catch {
-    return false;
-  }
+  if (processId !== null && isAlive(processId)) process.kill(processId, "SIGKILL");
 }
 
 test(
@@ -123,6 +117,6 @@ test(
 
     const database = postmaster();
     expect(await server.stop()).toBe(0);
-    expect(isAlive(database)).toBe(false);
+    expect(isAlive(database!)).toBe(false);
   },
 );

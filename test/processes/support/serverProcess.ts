@@ -8,6 +8,9 @@ export interface ServerProcess {
   address: string;
   /** As `kill -9`: nothing is tidied up. */
   kill(): Promise<void>;
+  /** Stops the clock for it, as a machine that is suspended does. */
+  pause(): void;
+  resume(): void;
   /** As a supervisor stops it; gives the exit code. */
   stop(): Promise<number | null>;
 }
@@ -45,6 +48,8 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
       child.kill("SIGKILL");
       await exited;
     },
+    pause: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
     async stop() {
       child.kill("SIGTERM");
       await exited;

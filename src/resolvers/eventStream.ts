@@ -33,7 +33,15 @@ const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement
         return rooms.filter((room) => room !== null);
       },
     }),
-    invites: t.field({ type: [Invite], resolve: ({ invites }) => invites.map((event) => ({ event })) }),
+    invites: t.field({
+      type: [Invite],
+      description: "New invites that still hold.",
+      async resolve({ invites }, _args, context) {
+        // An invite shows the room of today: not to whom it was taken back from before this chunk was replayed.
+        const memberships = await Promise.all(invites.map((event) => context.load.membership(event.roomId)));
+        return invites.filter((_, index) => memberships[index] === "invite").map((event) => ({ event }));
+      },
+    }),
     left: t.field({ type: [LeftRoom], resolve: ({ left }) => left }),
   }),
 });

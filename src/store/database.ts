@@ -22,11 +22,14 @@ export interface DatabaseOptions {
   countStatements?: boolean;
 }
 
-/** A paused or dead holder of the append lock is cut off by the database after this long. */
+/**
+ * A paused or dead holder of the append lock is cut off by the database after this long. Who only waits for the lock
+ * meets the limit of its statement first, which tells it that nothing was stored; the others end the connection.
+ */
 const writerLimits = {
   idle_in_transaction_session_timeout: "2s",
   statement_timeout: "10s",
-  transaction_timeout: "10s",
+  transaction_timeout: "15s",
 };
 
 /** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 17 or later. */

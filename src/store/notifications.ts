@@ -34,11 +34,15 @@ export async function listen(url: string, handlers: NotificationHandlers, log: L
       if (channel === "hearth_tokens") handlers.onRevoked(JSON.parse(payload) as string[]);
     });
     next.on("error", (error) => log.warn({ error }, "the listening connection failed"));
-    next.on("end", () => {
-      if (!closed) reconnect();
-    });
-    await next.connect();
-    await next.query("LISTEN hearth_stream; LISTEN hearth_tokens");
+    try {
+      await next.connect();
+      await next.query("LISTEN hearth_stream; LISTEN hearth_tokens");
+    } catch (error) {
+      await next.end().catch(() => undefined);
+      throw error;
+    }
+    // From here on only: an attempt that fails ends as well, and whoever made it tries again.
+    next.on("end", reconnect);
     client = next;
     handlers.onConnected();
   }

@@ -147,3 +147,37 @@ test("[EV-9] what needs a token is UNAUTHENTICATED without one", async () => {
     expect(await stranger.code(document)).toBe("UNAUTHENTICATED");
   }
 });
+
+test("[EV-9] a member who joined late under strict visibility sees the present state, as events too", async () => {
+  const room = await alice.createRoom({ joinRule: "PUBLIC", historyVisibility: "JOINED", name: "Present" });
+  const renamed = await alice.setState(room, "m.room.name", { name: "Renamed" });
+  const early = await alice.send(room, "early");
+  const late = await server.user("latecomer");
+  await late.join(room);
+  const see = `query ($room: ID!) { room(id: $room) { name members { nodes { user { id } event { id type } } } state { nodes { id type } } } }`;
+  const { room: seen } = await late.do<{ room: { name: string; state: { nodes: { id: string; type: string }[] } } }>(
+    see,
+    { room },
+  );
+  expect(seen.name).toBe("Renamed");
+  const ids = seen.state.nodes.map((node) => node.id);
+  expect(await late.do("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", { ids })).toEqual({
+    nodes: ids.map((id) => ({ id })),
+  });
+  expect(ids).toContain(renamed);
+  await alice.setState(room, "m.room.name", { name: "Again" });
+  for (const id of [early, renamed])
+    expect(await late.code("query ($id: ID!) { event(id: $id) { id } }", { id })).toBe("NOT_FOUND");
+});
+
+test("[SYN-5] [EV-9] an invite that was taken back shows nothing of the room when the stream is replayed", async () => {
+  const before = await mallory.follow();
+  const room = await alice.createRoom({ name: "Den", invite: [mallory.userId] });
+  await before.until(({ chunks }) => chunks.some((chunk) => chunk.invites.some((each) => each.room.name === "Den")));
+  await alice.membership("kick", room, mallory.userId);
+  await alice.setState(room, "m.room.name", { name: "Secret" });
+  const replayed = await mallory.follow(before.chunks[0]!.stream);
+  await replayed.until(({ events }) => events.filter((event) => event.roomId === room).length === 2);
+  expect(JSON.stringify(replayed.chunks)).not.toContain("Secret");
+  await mallory.close();
+});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import WebSocket from "ws";
 import { startApp, type TestApp } from "../kit/app.ts";
 import { Client } from "../kit/client.ts";
 import { until } from "../kit/until.ts";
@@ -230,6 +231,34 @@ test("[EVS-13] a consumer that reads nothing gets one limited chunk, then goes o
   expect((await follower.next())?.events.map((event) => event.eventId)).toEqual([live]);
   stream.close(follower);
   expect(await follower.next()).toBeNull();
+});
+
+test("[EVS-13] a socket that takes nothing for a while holds little, and goes on after a limited chunk", async () => {
+  const room = await openRoom();
+  await bob.join(room);
+  const socket = new WebSocket(`${server.address.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+  const received: string[] = [];
+  socket.on("message", (data: Buffer) => received.push(data.toString()));
+  await new Promise((resolve) => socket.on("open", resolve));
+  socket.send(JSON.stringify({ type: "connection_init", payload: { authorization: `Bearer ${bob.token}` } }));
+  const query = "subscription { eventStream { limited events { id content } } }";
+  await until(() => received.length > 0);
+  socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query } }));
+  await until(() => received.some((text) => text.includes("eventStream")));
+  socket.pause();
+  const body = "x".repeat(50_000);
+  for (let count = 0; count < 300; count++) await alice.send(room, body);
+  const last = await alice.send(room, "last");
+  socket.resume();
+  await until(
+    () => received.some((text) => text.includes('"limited":true')),
+    () => `${received.length} messages`,
+  );
+  const live = await alice.send(room, "live");
+  await until(() => received.some((text) => text.includes(live)));
+  expect(received.length).toBeLessThan(250);
+  expect(received.join("").includes(last)).toBe(false);
+  socket.terminate();
 });
 
 test("[EVS-1] the stream comes over server-sent events as well", async () => {

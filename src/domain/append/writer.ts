@@ -15,10 +15,14 @@ export type AppendOutcome =
 
 /** A committed batch, in stream order, handed to the head cursor before anybody is answered. */
 export interface CommittedBatch {
+  /** The position straight before; `unknownPosition` when others may have appended between these events. */
   previous: number;
   to: number;
   events: StoredEvent[];
 }
+
+/** No position ever: whoever is told reads what lies between. */
+const unknownPosition = -1;
 
 export interface Writer {
   /** Appends a unit with the next batch. Rejects with `HearthError` when its data is refused or the store is away. */
@@ -105,17 +109,24 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
 
   async function commit(batch: Waiting[]): Promise<void> {
     let pause = firstPauseMs;
+    /** An earlier try may have been committed: to append again before that is known would be refused, or double. */
+    let doubtful = false;
     for (let attempt = 1; ; attempt++) {
       try {
+        if (doubtful) batch = await settleCommitted(batch);
+        doubtful = false;
+        if (batch.length === 0) return;
         const units = batch.map((waiting) => waiting.unit);
         return settle(batch, await appendBatch(database.writer, processId, units));
       } catch (error) {
         const failure = failureOf(error);
         if (failure.kind === "refused") return refuse(batch, error, failure.message);
         log.warn({ error, attempt, units: batch.length }, "a batch failed");
-        if (failure.kind === "unknown") batch = await settleCommitted(batch).catch(() => batch);
-        if (batch.length === 0) return;
-        if (attempt === tries) return rejectAll(batch, error);
+        doubtful ||= failure.kind === "unknown";
+        if (attempt === tries) {
+          const left = doubtful ? await settleCommitted(batch).catch(() => batch) : batch;
+          return giveUp(left, error);
+        }
         await new Promise((resolve) => setTimeout(resolve, pause));
         pause *= 2;
       }
@@ -147,39 +158,36 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       return eventsById(connection, ids);
     });
     const byId = new Map(found.map((event) => [event.eventId, event]));
-    return batch.filter((waiting) => {
-      const events = waiting.unit.events.map((event) => byId.get(event.eventId));
-      if (events.length === 0 || events.some((event) => event === undefined)) return true;
-      waiting.resolve({ outcome: "appended", events: events as StoredEvent[] });
-      return false;
+    const answers = new Map<Waiting, StoredEvent[]>();
+    for (const waiting of batch) {
+      const events = waiting.unit.events.flatMap((event) => byId.get(event.eventId) ?? []);
+      if (events.length > 0 && events.length === waiting.unit.events.length) answers.set(waiting, events);
+    }
+    const to = Math.max(...found.map((event) => event.position));
+    publish({ previous: unknownPosition, to, events: [...answers.values()].flat() }, () => {
+      for (const [waiting, events] of answers) waiting.resolve({ outcome: "appended", events });
     });
+    return batch.filter((waiting) => !answers.has(waiting));
   }
 
   function settle(batch: Waiting[], result: BatchResult): void {
-    const events = storedEvents(
-      batch.map((waiting) => waiting.unit),
-      result,
-    );
-    const appended = events.flat();
-    const published =
-      appended.length === 0
-        ? Promise.resolve()
-        : onCommitted({ previous: result.previous, to: result.to, events: appended });
-    // The next batch needn't wait for readers to be woken, but the callers of this one do.
-    void published
-      .catch((error: unknown) => log.error({ error }, "publishing a batch failed"))
-      .then(() => {
-        for (const [index, waiting] of batch.entries()) waiting.resolve(outcomeOf(result, index, events[index]!));
-      });
+    const units = batch.map((waiting) => waiting.unit);
+    const events = storedEvents(units, result);
+    publish({ previous: result.previous, to: result.to, events: events.flat() }, () => {
+      for (const [index, waiting] of batch.entries()) waiting.resolve(outcomeOf(result, index, events[index]!));
+    });
   }
 
-  function rejectAll(batch: Waiting[], error: unknown): void {
+  /** The next batch needn't wait for readers to be woken, but the callers of this one do. */
+  function publish(committed: CommittedBatch, answer: () => void): void {
+    const published = committed.events.length === 0 ? Promise.resolve() : onCommitted(committed);
+    void published.catch((error: unknown) => log.error({ error }, "publishing a batch failed")).then(answer);
+  }
+
+  function giveUp(batch: Waiting[], error: unknown): void {
+    if (batch.length === 0) return;
     log.error({ error, units: batch.length }, "a batch was given up");
-    for (const waiting of batch) {
-      waiting.reject(
-        new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id."),
-      );
-    }
+    for (const waiting of batch) waiting.reject(unreachable());
   }
 
   return {
@@ -202,7 +210,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
             if (unit === null || result === null) return resolve(null);
             settle([{ unit, resolve, reject }], result);
           } catch (error) {
-            reject(error);
+            if (error instanceof HearthError || failureOf(error).kind === "refused") return reject(error);
+            log.warn({ error }, "appending under the lock failed");
+            reject(unreachable());
           }
         });
         wake();
@@ -224,6 +234,10 @@ function outcomeOf(result: BatchResult, index: number, events: StoredEvent[]): A
     case "stale":
       return { outcome: "stale" };
   }
+}
+
+function unreachable(): HearthError {
+  return new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id.");
 }
 
 function nextTurn(): Promise<void> {

@@ -6,6 +6,7 @@ import type { RoomView } from "../../model/room.ts";
 import type { Tokens } from "../../model/tokens.ts";
 import { eventPage, eventsById, newestEvents, previousEventId } from "../../store/events.ts";
 import type { Reading } from "./reading.ts";
+import { stateInSlots, type Slot } from "./state.ts";
 import { accessToRooms, maySee } from "./views.ts";
 
 /** Events of a page unless the call says how many. */
@@ -43,16 +44,36 @@ export async function roomPage(
   };
 }
 
-/** Those of these events that the user may see, by id; two statements. [EV-9] */
+/**
+ * Those of these events that the user may see, by id; two statements, or three. [EV-9]
+ * Besides what stands in the readable places, that is the state which holds in a room as the user sees it: who joins under
+ * strict visibility still sees the room's name and members.
+ */
 export async function visibleEvents(
-  { connection }: Reading,
+  reading: Reading,
   userId: string,
   eventIds: readonly string[],
 ): Promise<Map<string, StoredEvent>> {
-  const events = await eventsById(connection, eventIds);
-  const access = await accessToRooms(connection, userId, [...new Set(events.map((event) => event.roomId))]);
+  const events = await eventsById(reading.connection, eventIds);
+  const access = await accessToRooms(reading.connection, userId, [...new Set(events.map((event) => event.roomId))]);
   const visible = events.filter((event) => maySee(event, access.get(event.roomId)));
-  return new Map(visible.map((event) => [event.eventId, event]));
+  const doubtful = events.flatMap((event) => {
+    const view = visible.includes(event) ? null : access.get(event.roomId)?.view;
+    return view && event.stateKey !== null ? [{ event, slot: slotOf(event, event.stateKey, view) }] : [];
+  });
+  const held =
+    doubtful.length === 0
+      ? []
+      : await stateInSlots(
+          reading,
+          doubtful.map(({ slot }) => slot),
+        );
+  const holding = doubtful.filter(({ event }, index) => held[index]?.eventId === event.eventId);
+  return new Map([...visible, ...holding.map(({ event }) => event)].map((event) => [event.eventId, event]));
+}
+
+function slotOf({ roomId, type }: StoredEvent, stateKey: string, { until }: RoomView): Slot {
+  return { roomId, until, type, stateKey };
 }
 
 /** The newest visible event of each room, or its newest message; one statement. */

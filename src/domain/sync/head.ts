@@ -98,8 +98,14 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
     await catchUp();
   }
 
+  let asking = false;
   const poll = setInterval(() => {
-    refresh().catch((error: unknown) => log.warn({ error }, "asking for the newest position failed"));
+    // While somebody holds the append lock the answer waits; asking on would take up one connection after the other.
+    if (asking) return;
+    asking = true;
+    refresh()
+      .catch((error: unknown) => log.warn({ error }, "asking for the newest position failed"))
+      .finally(() => (asking = false));
   }, pollMs);
   poll.unref();
 

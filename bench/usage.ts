@@ -5,8 +5,10 @@ const ticks = 100;
 
 interface ProcessTimes {
   parent: number;
-  /** Seconds of user and system time, those of children that ended and were waited for included. */
-  seconds: number;
+  /** Seconds of user and system time. */
+  own: number;
+  /** The same of children that ended and were waited for. */
+  ended: number;
 }
 
 function timesOf(pid: number | string): ProcessTimes | null {
@@ -14,15 +16,15 @@ function timesOf(pid: number | string): ProcessTimes | null {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name in parentheses may hold spaces: fields are counted from behind it, where the third of the line comes.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const used = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-    return { parent: Number(fields[1]), seconds: used / ticks };
+    const seconds = (from: number): number => (Number(fields[from]) + Number(fields[from + 1])) / ticks;
+    return { parent: Number(fields[1]), own: seconds(11), ended: seconds(13) };
   } catch {
     return null;
   }
 }
 
 /** CPU seconds that a process and all below it have used; 0 where there is no /proc. */
-export function cpuOfTree(root: number): number {
+function cpuOfTree(root: number): number {
   const all = new Map<number, ProcessTimes>();
   try {
     for (const name of readdirSync("/proc")) {
@@ -32,11 +34,10 @@ export function cpuOfTree(root: number): number {
   } catch {
     return 0;
   }
-  const below = (pid: number): number =>
-    [...all].reduce(
-      (sum, [child, { parent }]) => (parent === pid ? sum + below(child) : sum),
-      all.get(pid)?.seconds ?? 0,
-    );
+  const below = (pid: number): number => {
+    const { own = 0, ended = 0 } = all.get(pid) ?? {};
+    return [...all].reduce((sum, [child, { parent }]) => (parent === pid ? sum + below(child) : sum), own + ended);
+  };
   return below(root);
 }
 
@@ -73,7 +74,8 @@ export interface Measured {
 
 /** Starts measuring; the returned function stops it. */
 export function measure(node: number, postgres: number): () => Measured {
-  const read = () => [performance.now() / 1000, cpuOfTree(node), cpuOfTree(postgres), ownCpu()] as const;
+  // Only the process itself: PostgreSQL is below it, too.
+  const read = () => [performance.now() / 1000, timesOf(node)?.own ?? 0, cpuOfTree(postgres), ownCpu()] as const;
   const before = read();
   return () => {
     const [seconds, ...used] = read().map((value, index) => value - before[index]!) as [number, number, number, number];

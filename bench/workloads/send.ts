@@ -60,7 +60,7 @@ async function run(options: Options, count: number, roomCount: number): Promise<
 const document = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { event { id } } }`;
 
 /** The body of a request that sends a text. */
-export function sendRequest(roomId: string, body: string, actionId: string | null): string {
+function sendRequest(roomId: string, body: string, actionId: string | null): string {
   const message = { content: { text: { body } }, actionId };
   return JSON.stringify({ query: document, variables: { input: { roomId, message } } });
 }

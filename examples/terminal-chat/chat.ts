@@ -53,10 +53,9 @@ export class Chat {
   async rooms(): Promise<void> {
     const rooms = [];
     const invites: Invitation[] = [];
-    for (let after: string | null = null, more = true; more; ) {
-      const viewer = required<NonNullable<RoomsQuery["viewer"]>>(
-        (await this.#connection.execute(RoomsDocument, { after })).viewer,
-      );
+    for (let after: string | null = null, more = true; more;) {
+      const answer: RoomsQuery = await this.#connection.execute(RoomsDocument, { after });
+      const viewer = required(answer.viewer);
       // Every page tells of all invites.
       if (after === null) invites.push(...viewer.invites);
       rooms.push(...viewer.rooms.nodes);

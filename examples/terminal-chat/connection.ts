@@ -72,6 +72,7 @@ function reasonOf(error: unknown): string {
 
 /** What may be null in the schema, yet only together with an error. */
 export function required<Value>(value: Value | null | undefined): Value {
-  if (value === null || value === undefined) throw new ServerError("UNKNOWN", "The server left out what was asked for.");
+  if (value === null || value === undefined)
+    throw new ServerError("UNKNOWN", "The server left out what was asked for.");
   return value;
 }

@@ -14,7 +14,9 @@ export const coloured: Style = { dim: (text) => styleText("dim", text), bold: (t
 
 /** Takes control characters out of what others wrote, lest it steers the terminal. */
 export function safe(text: string): string {
-  return text.replace(/\r\n?/g, "\n").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
+  return text
+    .replace(/\r\n?/g, "\n")
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
 /** The same for text that belongs on one line. */
@@ -97,6 +99,7 @@ function newsOf(event: ShownEvent, ownId: string): string | null {
           return `${member} asks to be let in`;
       }
     }
+    default:
+      return null;
   }
-  return null;
 }

@@ -57,11 +57,12 @@ async function obey(line: string, chat: Chat, screen: Screen): Promise<void> {
   if (line.trim() === "") return;
   const speech = speechOf(line);
   try {
-    if (speech === null) return await runCommand(chat, line, (text) => screen.print(text));
-    await chat.say(speech);
-    screen.retract(line);
+    if (speech !== null) return await chat.say(speech);
+    if (screen.interactive) screen.print(screen.style.dim(line));
+    await runCommand(chat, line, (text) => screen.print(text));
   } catch (error) {
     screen.print(`!! ${explain(error)}`);
+    if (speech !== null) screen.print(`!! Not sent: ${speech}`);
   }
 }
 

@@ -44,7 +44,8 @@ function parse(args: string[]) {
   const text = { type: "string" } as const;
   const flag = { type: "boolean" } as const;
   try {
-    return parseArgs({ args, options: { server: text, name: text, password: text, register: flag, help: flag } }).values;
+    return parseArgs({ args, options: { server: text, name: text, password: text, register: flag, help: flag } })
+      .values;
   } catch (error) {
     throw new UsageError(`${(error as Error).message} --help lists the options.`);
   }

@@ -46,8 +46,11 @@ export class Screen {
     if (this.interactive && this.#reader && !this.#ended) this.#reader.prompt(true);
   }
 
-  /** Takes a line back off the terminal that was typed and will be printed when it comes back from the server. */
-  retract(line: string): void {
+  /**
+   * Takes a typed line off the terminal as soon as it was typed: a message is shown in its place in the conversation when
+   * the server brings it, and a command when its turn comes.
+   */
+  #retract(line: string): void {
     if (!this.interactive) return;
     const width = (this.#reader?.getPrompt().length ?? 0) + line.length;
     moveCursor(process.stdout, 0, -(Math.floor(width / process.stdout.columns) + 1));
@@ -68,6 +71,7 @@ export class Screen {
     const reader = createInterface({ input: process.stdin, output: this.interactive ? process.stdout : undefined });
     const wake = () => this.#wake?.();
     reader.on("line", (line) => {
+      this.#retract(line);
       this.#typed.push(line);
       wake();
     });

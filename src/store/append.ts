@@ -130,7 +130,18 @@ function batchJson(processId: string, units: BatchUnit[]): string {
       alias: unit.newRoom?.alias,
     };
   });
-  return JSON.stringify({ process: processId, units: unitRows, events, relations });
+  const drafts = units.flatMap((unit) => unit.events);
+  return JSON.stringify({
+    process: processId,
+    rooms: units.some((unit) => unit.newRoom !== null),
+    state: drafts.some((draft) => draft.stateKey !== undefined),
+    messages: drafts.some((draft) => draft.stateKey === undefined),
+    redactions: drafts.some((draft) => draft.redactsId !== undefined),
+    actions: units.some((unit) => unit.action !== null),
+    units: unitRows,
+    events,
+    relations,
+  });
 }
 
 function eventJson(event: PlacedDraft, number: number, unit: number, roomId: string): unknown {

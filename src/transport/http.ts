@@ -18,6 +18,8 @@ export function createHttpServer(
     const requestId = randomUUID();
     res.setHeader("X-Request-Id", requestId);
     res.setHeader("X-Content-Type-Options", "nosniff");
+    // While the server stops, clients on open connections are told to go.
+    if (!server.listening) res.setHeader("Connection", "close");
     const refusal = refusalOf(req, origins);
     if (refusal !== null) return refuse(req, res, ...refusal);
     const { pathname } = new URL(req.url ?? "/", "http://localhost");

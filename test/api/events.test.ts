@@ -255,3 +255,17 @@ test("[EV-2] memberships, creation, aliases and markers aren't set as plain stat
     await alice.code(setState, { input: { roomId, type: "m.room.join_rules", content: { join_rule: "maybe" } } }),
   ).toBe("BAD_INPUT");
 });
+
+test("[EV-5] what the server sets itself has the server's name as sender and looks like other events", async () => {
+  const room = await alice.createRoom({ alias: "#generated:localhost" });
+  const see = `query ($room: ID!) { room(id: $room) {
+    stateEvent(type: "m.room.aliases", stateKey: "localhost") {
+      senderId sender { id } senderMember { id } typed { ... on AliasesContent { aliases } } json
+    }
+  } }`;
+  const { room: seen } = await alice.do<{ room: { stateEvent: { json: object } } }>(see, { room });
+  expect(seen.stateEvent).toMatchObject({
+    ...{ senderId: "localhost", sender: null, senderMember: null, typed: { aliases: ["#generated:localhost"] } },
+    json: { type: "state:m.room.aliases", sender: "localhost", state_key: "localhost" },
+  });
+});

@@ -101,10 +101,16 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
   } catch (error) {
     if (!(error instanceof HearthError)) throw error;
     // Done before, the action may be impossible now, such as leaving a room that was left.
-    const done = error.code === "CONFLICT" ? null : await firstOutcome();
+    const done = error.code === "CONFLICT" ? null : await firstOutcome().catch(whenStoreIsAway);
     if (done !== null) return done;
     throw await concealed(tools, action, error);
   }
+}
+
+/** Whether an action was done before can't be told without the store: then the first error is the one to tell. */
+function whenStoreIsAway(error: unknown): null {
+  if (error instanceof HearthError) throw error;
+  return null;
 }
 
 /** A refusal tells nothing about a room that the requester may not see. [EV-9] */

@@ -84,23 +84,28 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
 
   /**
    * The next batch, in order of arrival. Behind a unit that moves a room's auth version no other of that room follows in
-   * the same batch, so that `append_batch` can compare all versions before it appends anything.
+   * the same batch, so that `append_batch` can compare all versions before it appends anything. Nor does the repetition
+   * of an action, which would have the whole batch refused.
    */
   function takeBatch(): Waiting[] {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
     const closed = new Set<string>();
+    const actions = new Set<string>();
     let events = 0;
     for (const waiting of queue) {
       const { unit } = waiting;
+      const action = unit.action && JSON.stringify([unit.action.userId, unit.action.deviceId, unit.action.actionId]);
+      const repeats = action !== null && actions.has(action);
       const full = batch.length > 0 && events + unit.events.length > batchEvents;
-      if (full || closed.has(unit.roomId)) {
+      if (full || repeats || closed.has(unit.roomId)) {
         closed.add(unit.roomId);
         left.push(waiting);
         continue;
       }
       batch.push(waiting);
       events += unit.events.length;
+      if (action !== null) actions.add(action);
       if (unit.nextVersion !== null) closed.add(unit.roomId);
     }
     queue = left;

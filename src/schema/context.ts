@@ -1,3 +1,4 @@
+import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
@@ -44,7 +45,7 @@ export interface Loaders {
   viewerRooms(args: { membership: Membership[]; first: number; after?: string | null }): Promise<Connection<RoomView>>;
   invites(): Promise<StoredEvent[]>;
   device(deviceId: string): Promise<DeviceShape>;
-  accessTokens(deviceId: string): Promise<{ id: string; createdAt: Date; lastUsedAt: Date | null }[]>;
+  accessTokens(deviceId: string): Promise<AccessTokenShape[]>;
   /** The place of an event as a chunk token. [SCR-3] */
   cursor(event: StoredEvent): string;
 }
@@ -53,15 +54,4 @@ export interface Loaders {
 export interface StateOf {
   roomId: string;
   until: number | null;
-}
-
-/** A device of the viewer. */
-export interface DeviceShape {
-  userId: string;
-  deviceId: string;
-  name: string | null;
-  createdAt: Date;
-  lastSeenAt: Date | null;
-  lastSeenIp: string | null;
-  userAgent: string | null;
 }

@@ -1,4 +1,4 @@
-import type { Membership as MembershipValue } from "../model/content/typed.ts";
+import type { JoinRule as JoinRuleValue, Membership as MembershipValue } from "../model/content/typed.ts";
 import { contentOf, type StoredEvent } from "../model/event.ts";
 import { emptyStateKey } from "../model/event.ts";
 import { levelOf, powerLevels } from "../model/power.ts";
@@ -24,6 +24,15 @@ async function fromState(room: StateOf, type: string, key: string, context: Cont
   return typeof value === "string" && value !== "" ? value : null;
 }
 
+/** A resolver for the same. */
+function stateText(type: string, key: string) {
+  return (room: StateOf, _args: object, context: Context) => fromState(room, type, key, context);
+}
+
+async function joinRule(room: StateOf, _args: object, context: Context): Promise<JoinRuleValue> {
+  return ((await fromState(room, "m.room.join_rules", "join_rule", context)) as JoinRuleValue | null) ?? "invite";
+}
+
 /** The aliases that the room's state tells. [ALI-2] */
 async function aliases(room: StateOf, context: Context): Promise<string[]> {
   const event = await context.load.state(room, "m.room.aliases", context.server.name);
@@ -44,15 +53,15 @@ Room.implement({
     id: t.exposeID("roomId"),
     name: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context),
+      resolve: stateText("m.room.name", "name"),
     }),
     topic: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.topic", "topic", context),
+      resolve: stateText("m.room.topic", "topic"),
     }),
     avatarMxc: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.avatar", "url", context),
+      resolve: stateText("m.room.avatar", "url"),
     }),
     title: t.string({
       description: "What to show: name, else an alias, else the other members.",
@@ -60,11 +69,7 @@ Room.implement({
     }),
     aliases: t.idList({ resolve: (room, _args, context) => aliases(room, context) }),
     published: t.exposeBoolean("published"),
-    joinRule: t.field({
-      type: JoinRule,
-      resolve: async (room, _args, context) =>
-        ((await fromState(room, "m.room.join_rules", "join_rule", context)) ?? "invite") as "invite",
-    }),
+    joinRule: t.field({ type: JoinRule, resolve: joinRule }),
     historyVisibility: t.field({
       type: HistoryVisibility,
       resolve: async (room, _args, context) =>
@@ -207,22 +212,18 @@ const InvitedRoom = builder.objectRef<StateOf>("InvitedRoom").implement({
     id: t.exposeID("roomId"),
     name: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.name", "name", context),
+      resolve: stateText("m.room.name", "name"),
     }),
     topic: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.topic", "topic", context),
+      resolve: stateText("m.room.topic", "topic"),
     }),
     avatarMxc: t.string({
       nullable: true,
-      resolve: (room, _args, context) => fromState(room, "m.room.avatar", "url", context),
+      resolve: stateText("m.room.avatar", "url"),
     }),
     aliases: t.idList({ resolve: (room, _args, context) => aliases(room, context) }),
-    joinRule: t.field({
-      type: JoinRule,
-      resolve: async (room, _args, context) =>
-        ((await fromState(room, "m.room.join_rules", "join_rule", context)) ?? "invite") as "invite",
-    }),
+    joinRule: t.field({ type: JoinRule, resolve: joinRule }),
     memberCount: t.int({
       resolve: (room, _args, context) => context.load.memberCount(room, "join" as MembershipValue),
     }),

@@ -1,21 +1,19 @@
 import type { Requester } from "../model/requester.ts";
 import { builder, pageCost } from "./builder.ts";
-import type { DeviceShape } from "./context.ts";
+import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import { Membership } from "./enums.ts";
 import { Node } from "./node.ts";
 import { Invite, User } from "./refs.ts";
 import { RoomConnection } from "./room.ts";
 
-const AccessToken = builder
-  .objectRef<{ id: string; createdAt: Date; lastUsedAt: Date | null }>("AccessToken")
-  .implement({
-    description: "An access token as shown to its owner: never the secret itself.",
-    fields: (t) => ({
-      id: t.exposeID("id"),
-      createdAt: t.expose("createdAt", { type: "DateTime" }),
-      lastUsedAt: t.expose("lastUsedAt", { type: "DateTime", nullable: true }),
-    }),
-  });
+const AccessToken = builder.objectRef<AccessTokenShape>("AccessToken").implement({
+  description: "An access token as shown to its owner: never the secret itself.",
+  fields: (t) => ({
+    id: t.exposeID("id"),
+    createdAt: t.expose("createdAt", { type: "DateTime" }),
+    lastUsedAt: t.expose("lastUsedAt", { type: "DateTime", nullable: true }),
+  }),
+});
 
 const Device = builder.objectRef<DeviceShape>("Device").implement({
   interfaces: [Node],

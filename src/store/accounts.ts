@@ -1,3 +1,4 @@
+import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import type { Connection } from "./database.ts";
 import { query } from "./database.ts";
 
@@ -6,16 +7,6 @@ export interface AccountRow {
   passwordHash: string | null;
   admin: boolean;
   deletedAt: Date | null;
-}
-
-export interface DeviceRow {
-  userId: string;
-  deviceId: string;
-  name: string | null;
-  createdAt: Date;
-  lastSeenAt: Date | null;
-  lastSeenIp: string | null;
-  userAgent: string | null;
 }
 
 /** Makes an account; false when the name is taken, or was once. [ACC-1, ACC-3] */
@@ -120,7 +111,7 @@ export async function touchDevice(
   await connection.accessToken.updateMany({ where: { userId, deviceId }, data: { lastUsedAt: seenAt } });
 }
 
-export async function findDevices(connection: Connection, userId: string, deviceIds: string[]): Promise<DeviceRow[]> {
+export async function findDevices(connection: Connection, userId: string, deviceIds: string[]): Promise<DeviceShape[]> {
   return connection.device.findMany({ where: { userId, deviceId: { in: deviceIds } } });
 }
 
@@ -128,7 +119,7 @@ export async function tokensOfDevices(
   connection: Connection,
   userId: string,
   deviceIds: string[],
-): Promise<{ id: string; deviceId: string; createdAt: Date; lastUsedAt: Date | null }[]> {
+): Promise<(AccessTokenShape & { deviceId: string })[]> {
   return connection.accessToken.findMany({
     where: { userId, deviceId: { in: deviceIds } },
     select: { id: true, deviceId: true, createdAt: true, lastUsedAt: true },

@@ -208,6 +208,14 @@ export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverNa
   return drafts;
 }
 
+/** The plan of actions that know their events beforehand: append them to the room if the rules let all of them. */
+export function appending(drafts: EventDraft[], tools: ActionTools): Action["plan"] {
+  return (known) => {
+    const room = present(known);
+    return { append: authoriseAll(drafts, room, tools.serverName), room };
+  };
+}
+
 /** For plans that need a room: `NOT_FOUND` where there is none. */
 export function present(room: RoomAuthority | null): RoomAuthority {
   if (room === null) throw roomNotFound();

@@ -7,7 +7,7 @@ import type { Requester } from "../../model/requester.ts";
 import { findAction } from "../../store/append.ts";
 import { eventsById } from "../../store/events.ts";
 import { roomOfInvite } from "../../store/rooms.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, appending, commonInput, type ActionTools } from "./act.ts";
 import { membershipDraft } from "./membership.ts";
 
 const rejectInviteInput = z.strictObject({ ...commonInput, eventId });
@@ -21,11 +21,7 @@ export async function rejectInvite(tools: ActionTools, requester: Requester, giv
     name: "rejectInvite",
     input,
     roomId,
-    plan(known) {
-      const room = present(known);
-      const draft = membershipDraft(requester.userId, requester.userId, null);
-      return { append: authoriseAll([draft], room, tools.serverName), room };
-    },
+    plan: appending([membershipDraft(requester.userId, requester.userId, null)], tools),
   });
   return event!;
 }

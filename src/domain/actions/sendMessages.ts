@@ -5,7 +5,7 @@ import { badInput } from "../../model/errors.ts";
 import { plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, appending, commonInput, type ActionTools } from "./act.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
 
 const message = z.strictObject({
@@ -52,10 +52,7 @@ function send(
     name,
     input,
     roomId: input.roomId,
-    plan(known) {
-      const room = present(known);
-      return { append: authoriseAll(drafts, room, tools.serverName), room };
-    },
+    plan: appending(drafts, tools),
   });
 }
 

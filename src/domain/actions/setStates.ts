@@ -6,7 +6,7 @@ import { HearthError, badInput } from "../../model/errors.ts";
 import { emptyStateKey, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, appending, commonInput, type ActionTools } from "./act.ts";
 
 /** One state slot and what to put there. */
 export const stateInput = z.strictObject({
@@ -47,10 +47,7 @@ function set(
     name,
     input,
     roomId: input.roomId,
-    plan(known) {
-      const room = present(known);
-      return { append: authoriseAll(drafts, room, tools.serverName), room };
-    },
+    plan: appending(drafts, tools),
   });
 }
 

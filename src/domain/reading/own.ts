@@ -1,10 +1,11 @@
+import type { AccessTokenShape, DeviceShape } from "../../model/account.ts";
 import type { Connection } from "../../model/connection.ts";
 import type { Membership } from "../../model/content/typed.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import { checkLimit } from "../../model/paging.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { RoomView } from "../../model/room.ts";
-import { findDevices, tokensOfDevices, type DeviceRow } from "../../store/accounts.ts";
+import { findDevices, tokensOfDevices } from "../../store/accounts.ts";
 import { eventsById } from "../../store/events.ts";
 import { countRoomsOfUser, roomsOfUser } from "../../store/rooms.ts";
 import type { Reading } from "./reading.ts";
@@ -44,7 +45,11 @@ export async function ownInvites({ connection }: Reading, { userId }: Requester)
 }
 
 /** The requester's devices by id. */
-export function ownDevices({ connection }: Reading, { userId }: Requester, deviceIds: string[]): Promise<DeviceRow[]> {
+export function ownDevices(
+  { connection }: Reading,
+  { userId }: Requester,
+  deviceIds: string[],
+): Promise<DeviceShape[]> {
   return findDevices(connection, userId, deviceIds);
 }
 
@@ -53,6 +58,6 @@ export function ownTokens(
   { connection }: Reading,
   { userId }: Requester,
   deviceIds: string[],
-): Promise<{ id: string; deviceId: string; createdAt: Date; lastUsedAt: Date | null }[]> {
+): Promise<AccessTokenShape[]> {
   return tokensOfDevices(connection, userId, deviceIds);
 }

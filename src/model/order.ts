@@ -16,6 +16,11 @@ export function comparePlaces(a: Place, b: Place): number {
   return a.major - b.major || (a.minor < b.minor ? -1 : a.minor > b.minor ? 1 : 0);
 }
 
+/** The smallest place beyond another, as a bound: no event stands between the two. */
+export function justAfter({ major, minor }: Place): Place {
+  return { major, minor: `${minor}00` };
+}
+
 /** `Event.order`: sorts bytewise as places do. */
 export function orderText(place: Place): string {
   return place.major.toString(16).padStart(14, "0") + place.minor;

@@ -1,5 +1,5 @@
 import type { StoredEvent } from "../model/event.ts";
-import type { Place } from "../model/order.ts";
+import { comparePlaces, justAfter, type Place } from "../model/order.ts";
 import type { Page, Span } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
@@ -45,8 +45,6 @@ export interface PageRequest {
   /** Exclusive; null is the end that the direction starts from. */
   from: Place | null;
   limit: number;
-  /** Only messages by people, as a room's last message. */
-  messagesOnly?: boolean;
 }
 
 /**
@@ -56,25 +54,23 @@ export interface PageRequest {
 export async function eventPage(connection: Connection, request: PageRequest): Promise<Page<StoredEvent>> {
   const backwards = request.direction === "before";
   const order = backwards ? "DESC" : "ASC";
-  const from = request.from ?? (backwards ? { major: endless, minor: "" } : { major: -1, minor: "" });
+  const bounds = request.spans.map((span) => boundsOf(span, request));
   const rows = await query<EventRow>(
     connection,
-    `SELECT page.* FROM unnest($2::bigint[], $3::bigint[]) AS span(first, last)
+    `SELECT page.* FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[]) AS span(low, low_minor, high, high_minor)
      CROSS JOIN LATERAL (
        SELECT ${eventColumns} FROM event
-       WHERE event.room_id = $1 AND (event.major, event.minor) >= (span.first, ''::bytea)
-         AND (event.major, event.minor) <= (span.last, ''::bytea)
-         AND (event.major, event.minor) ${backwards ? "<" : ">"} ($4::bigint, decode($5, 'hex'))
+       WHERE event.room_id = $1 AND (event.major, event.minor) >= (span.low, decode(span.low_minor, 'hex'))
+         AND (event.major, event.minor) < (span.high, decode(span.high_minor, 'hex'))
          AND event.position <= $6::bigint
-         ${request.messagesOnly ? "AND event.state_key IS NULL AND event.type <> 'm.room.redaction'" : ""}
        ORDER BY event.major ${order}, event.minor ${order} LIMIT $7::integer
      ) AS page
      ORDER BY page.major ${order}, page.minor ${order} LIMIT $7::integer`,
     request.roomId,
-    request.spans.map((span) => span.from),
-    request.spans.map((span) => span.to ?? endless),
-    from.major,
-    from.minor,
+    bounds.map(({ low }) => low.major),
+    bounds.map(({ low }) => low.minor),
+    bounds.map(({ high }) => high.major),
+    bounds.map(({ high }) => high.minor),
     request.head,
     request.limit + 1,
   );
@@ -86,6 +82,19 @@ export async function eventPage(connection: Connection, request: PageRequest): P
     hasPrevious: backwards ? more : request.from !== null,
     hasNext: backwards ? request.from !== null : more,
   };
+}
+
+/**
+ * A span cut at the place that the page starts from: one lower and one upper bound. With two of a kind PostgreSQL would
+ * begin at the span's end and walk to the place, through half a million events if need be.
+ */
+function boundsOf(span: Span, { direction, from }: PageRequest): { low: Place; high: Place } {
+  const low = { major: span.from, minor: "" };
+  const high = justAfter({ major: span.to ?? endless, minor: "" });
+  if (from === null) return { low, high };
+  if (direction === "before") return { low, high: comparePlaces(from, high) < 0 ? from : high };
+  const next = justAfter(from);
+  return { low: comparePlaces(next, low) > 0 ? next : low, high };
 }
 
 /** Newest visible event of each room: `messagesOnly` for the last message, else for the last activity. */

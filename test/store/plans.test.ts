@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { openDatabase } from "../../src/store/database.ts";
+import { eventPage } from "../../src/store/events.ts";
+import { freshDatabase } from "../kit/app.ts";
+import { sql } from "../kit/database.ts";
+
+test("[SCR-3] a page reads as much of the index in the middle of a large room as at its end", async () => {
+  const url = await freshDatabase();
+  await sql(
+    url,
+    "INSERT INTO room (room_id, creator, created_at, auth_version) VALUES ('!large:localhost', '@a:localhost', now(), 1)",
+  );
+  await sql(
+    url,
+    `INSERT INTO event (position, event_id, room_id, major, minor, type, sender, sent_at, content)
+     SELECT n, '$' || n, '!large:localhost', n, '', 'm.room.message', '@a:localhost', n, '{}' FROM generate_series(1, 50000) AS n`,
+  );
+  await sql(url, "VACUUM ANALYZE event");
+  const database = openDatabase(url, { readers: 1 });
+  const blocks = async (): Promise<number> => {
+    const [row] = await database.reader.$queryRawUnsafe<{ read: number }[]>(
+      "SELECT (idx_blks_hit + idx_blks_read)::float8 AS read FROM pg_statio_user_tables WHERE relname = 'event'",
+    );
+    return row!.read;
+  };
+  const cost = async (direction: "before" | "after", major: number): Promise<number> => {
+    await database.reader.$executeRawUnsafe("SELECT pg_stat_force_next_flush()");
+    const before = await blocks();
+    const request = { roomId: "!large:localhost", spans: [{ from: 0, to: null }], head: 50_000, limit: 20 };
+    const page = await eventPage(database.reader, { ...request, direction, from: { major, minor: "" } });
+    expect(page.items.map((event) => event.position)).toEqual(
+      Array.from({ length: 20 }, (_, index) => (direction === "before" ? major - 20 + index : major + 1 + index)),
+    );
+    await database.reader.$executeRawUnsafe("SELECT pg_stat_force_next_flush()");
+    return (await blocks()) - before;
+  };
+  for (const direction of ["before", "after"] as const) {
+    for (const major of [1000, 25_000, 49_000]) expect(await cost(direction, major)).toBeLessThan(20);
+  }
+  await database.close();
+});

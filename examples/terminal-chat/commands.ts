@@ -21,7 +21,7 @@ const commands: Record<string, Command> = {
 const others = { help: "show this", quit: "sign out and end" };
 
 /** The list of commands. */
-export function commandHelp(): string {
+function commandHelp(): string {
   const rows = Object.entries(commands).map(([name, { argument, help }]) => [`/${name} ${argument ?? ""}`, help]);
   rows.push(...Object.entries(others).map(([name, help]) => [`/${name}`, help]));
   const lines = rows.map(([command, help]) => `  ${command!.padEnd(14)} ${help}`);

@@ -13,14 +13,14 @@ export const plain: Style = { dim: (text) => text, bold: (text) => text };
 export const coloured: Style = { dim: (text) => styleText("dim", text), bold: (text) => styleText("bold", text) };
 
 /** Takes control characters out of what others wrote, lest it steers the terminal. */
-export function safe(text: string): string {
+function safe(text: string): string {
   return text
     .replace(/\r\n?/g, "\n")
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
 /** The same for text that belongs on one line. */
-export function safeLine(text: string): string {
+function safeLine(text: string): string {
   return safe(text).replace(/\s+/g, " ").trim();
 }
 

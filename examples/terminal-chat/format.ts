@@ -20,7 +20,7 @@ function safe(text: string): string {
 }
 
 /** The same for text that belongs on one line. */
-function safeLine(text: string): string {
+export function safeLine(text: string): string {
   return safe(text).replace(/\s+/g, " ").trim();
 }
 

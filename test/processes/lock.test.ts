@@ -36,6 +36,7 @@ async function append(client: pg.Client, eventId: string, newRoom = false): Prom
     units: [{ n: 0, room: roomId, ...room }],
     events: [{ ...event, sent_at: 1, content: "{}" }],
     relations: [],
+    messages: true,
   };
   const { rows } = await client.query<{ result: { to: number } }>("SELECT append_batch($1) AS result", [batch]);
   return rows[0]!.result.to;

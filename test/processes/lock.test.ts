@@ -37,6 +37,7 @@ async function append(client: pg.Client, eventId: string, newRoom = false): Prom
     events: [{ ...event, sent_at: 1, content: "{}" }],
     relations: [],
     messages: true,
+    rooms: newRoom,
   };
   const { rows } = await client.query<{ result: { to: number } }>("SELECT append_batch($1) AS result", [batch]);
   return rows[0]!.result.to;

@@ -1,12 +1,18 @@
-/** What GraphiQL opens with: enough for a first conversation. */
-export const defaultDocument = `# Welcome to hearth. Run these one after the other (the ▶ button lets you choose).
-#
-# 1. Register. Copy the access token from the answer into the "Headers" tab below:
+/** What GraphiQL opens with: enough for a first conversation, in lines that fit its editor. */
+export const defaultDocument = `# Welcome to hearth! Put the cursor into an operation and
+# press Ctrl+Enter, one after the other.
+
+# 1. Register. Then copy the access token from the answer
+#    into the "Headers" tab below:
 #    { "Authorization": "Bearer hearth_…" }
-#    The event stream uses it, too.
+#    The event stream takes it from there as well.
 
 mutation Register {
-  register(input: { username: "alice", password: "a long password", deviceId: "browser" }) {
+  register(input: {
+    username: "alice"
+    password: "a long password"
+    deviceId: "browser"
+  }) {
     accessToken
     viewer { user { id } }
   }
@@ -15,24 +21,34 @@ mutation Register {
 # 2. Make a room, and note its id.
 
 mutation CreateRoom {
-  createRoom(input: { name: "Around the fire", joinRule: PUBLIC }) {
+  createRoom(input: {
+    name: "Around the fire"
+    joinRule: PUBLIC
+  }) {
     room { id title }
   }
 }
 
-# 3. Follow what happens. Keep this one running in a tab of its own.
+# 3. Follow what happens. Run it in a tab of its own.
 
 subscription Follow {
   eventStream {
     stream
-    events { id type senderId typed { ... on TextContent { body } } }
+    events {
+      id type senderId
+      typed { ... on TextContent { body } }
+    }
   }
 }
 
-# 4. Say something. Put the room's id into the "Variables" tab: { "room": "!…" }
+# 4. Say something. Put the room's id into the
+#    "Variables" tab: { "room": "!…" }
 
 mutation Say($room: ID!) {
-  sendMessage(input: { roomId: $room, message: { content: { text: { body: "Hello!" } } } }) {
+  sendMessage(input: {
+    roomId: $room
+    message: { content: { text: { body: "Hello!" } } }
+  }) {
     event { id sentAt }
   }
 }
@@ -42,11 +58,20 @@ mutation Say($room: ID!) {
 query Read($room: ID!) {
   scrollback(roomId: $room) {
     room { title memberCount }
-    events { nodes { id type sender { id displayName } typed { ... on TextContent { body } } } }
+    events {
+      nodes {
+        id type
+        sender { id displayName }
+        typed { ... on TextContent { body } }
+      }
+    }
   }
 }
 
 query WhoAmI {
-  viewer { user { id } rooms { nodes { id title lastMessage { sentAt } } } }
+  viewer {
+    user { id }
+    rooms { nodes { id title lastMessage { sentAt } } }
+  }
 }
 `;

@@ -50,7 +50,8 @@ export function serveWebSockets(
         }
       },
       async onSubscribe({ connectionParams, extra }, _id, payload) {
-        const operation = source(extra.request, connectionParams);
+        // GraphiQL sends its Headers tab with each operation: it opens its socket before anything was typed there.
+        const operation = source(extra.request, { ...connectionParams, ...headersOf(payload.extensions) });
         const present = (error: unknown) => presentError(error, log, operation.requestId);
         try {
           const enveloped = graphql.getEnveloped({ ...operation, params: payload });
@@ -111,12 +112,14 @@ function rootOf(args: { rootValue?: unknown }): Executors {
   return args.rootValue as Executors;
 }
 
-/** `authorization` of `connection_init`, at the top or, as GraphiQL sends its Headers tab, below `headers`. */
+/** `authorization` of `connection_init`, or of an operation, however it is capitalised. */
 function authorizationOf(params: Record<string, unknown> | undefined): string | null {
-  for (const from of [params, params?.["headers"] as Record<string, unknown> | undefined]) {
-    const key = Object.keys(from ?? {}).find((name) => name.toLowerCase() === "authorization");
-    const value = key && from?.[key];
-    if (typeof value === "string" && value !== "") return value;
-  }
-  return null;
+  const found = Object.entries(params ?? {}).filter(([name]) => name.toLowerCase() === "authorization");
+  const value = found.at(-1)?.[1];
+  return typeof value === "string" && value !== "" ? value : null;
+}
+
+function headersOf(extensions: Record<string, unknown> | null | undefined): Record<string, unknown> {
+  const headers = extensions?.["headers"];
+  return typeof headers === "object" && headers !== null ? (headers as Record<string, unknown>) : {};
 }

@@ -7,6 +7,8 @@ export interface TcpProxy {
   /** Ends all connections without a goodbye and takes no more until `mend`. */
   cut(): void;
   mend(): void;
+  /** The next request that holds the text reaches the server, but its answer is lost with the connection. */
+  loseAnswerTo(text: string): void;
   close(): Promise<void>;
 }
 
@@ -14,11 +16,16 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   let whole = true;
+  let losing: string | null = null;
   const server = createServer((client) => {
     if (!whole) return void client.destroy();
     const upstream = connect(Number(port), hostname);
-    client.pipe(upstream);
-    upstream.pipe(client);
+    let deaf = false;
+    client.on("data", (data) => {
+      if (losing !== null && data.includes(losing)) [deaf, losing] = [true, null];
+      upstream.write(data);
+    });
+    upstream.on("data", (data) => (deaf ? client.destroy() : client.write(data)));
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
@@ -40,6 +47,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut,
     mend: () => void (whole = true),
+    loseAnswerTo: (text) => void (losing = text),
     close() {
       cut();
       return new Promise((resolve) => server.close(() => resolve()));

@@ -53,7 +53,8 @@ export class Screen {
   #retract(line: string): void {
     if (!this.interactive) return;
     const width = (this.#reader?.getPrompt().length ?? 0) + line.length;
-    moveCursor(process.stdout, 0, -(Math.floor(width / process.stdout.columns) + 1));
+    // Some terminals don't know their width and say 0.
+    moveCursor(process.stdout, 0, -(Math.floor(width / (process.stdout.columns || 80)) + 1));
     cursorTo(process.stdout, 0);
     clearScreenDown(process.stdout);
   }

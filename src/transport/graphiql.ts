@@ -1,16 +1,21 @@
-/** What GraphiQL opens with: enough for a first conversation, in lines that fit its editor. */
-export const defaultDocument = `# Welcome to hearth! Put the cursor into an operation and
-# press Ctrl+Enter, one after the other.
+/**
+ * What GraphiQL opens with: enough for a first conversation, in lines that fit its editor. The password is a variable,
+ * since the page copies documents into its address.
+ */
+export const defaultDocument = `# Welcome to hearth! Put the cursor into an operation
+# and press Ctrl+Enter, one after the other.
 
-# 1. Register. Then copy the access token from the answer
-#    into the "Headers" tab below:
+# 1. Choose a password in the "Variables" tab below:
+#    { "password": "…" }
+#    Register, and put the access token from the answer
+#    into the "Headers" tab:
 #    { "Authorization": "Bearer hearth_…" }
 #    The event stream takes it from there as well.
 
-mutation Register {
+mutation Register($password: String!) {
   register(input: {
     username: "alice"
-    password: "a long password"
+    password: $password
     deviceId: "browser"
   }) {
     accessToken
@@ -41,8 +46,8 @@ subscription Follow {
   }
 }
 
-# 4. Say something. Put the room's id into the
-#    "Variables" tab: { "room": "!…" }
+# 4. Say something, with the room's id as a variable:
+#    { "room": "!…" }
 
 mutation Say($room: ID!) {
   sendMessage(input: {

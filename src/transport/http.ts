@@ -18,6 +18,9 @@ export function createHttpServer(
     const requestId = randomUUID();
     res.setHeader("X-Request-Id", requestId);
     res.setHeader("X-Content-Type-Options", "nosniff");
+    res.setHeader("X-Frame-Options", "DENY");
+    // GraphiQL keeps the document in its address.
+    res.setHeader("Referrer-Policy", "no-referrer");
     // While the server stops, clients on open connections are told to go.
     if (!server.listening) res.setHeader("Connection", "close");
     const refusal = refusalOf(req, origins);

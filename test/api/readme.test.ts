@@ -22,7 +22,7 @@ test.each([
 ])("the first conversation works as it stands in %s", async (_name, document) => {
   const server = await startApp();
   const client = server.stranger();
-  const variables: Record<string, string> = {};
+  const variables: Record<string, string> = { password: "a long password" };
   const streamed: unknown[] = [];
   for (const { name, kind, text } of operations(document)) {
     if (kind === "subscription") {

@@ -69,7 +69,8 @@ export function readConfig(environment: Record<string, string | undefined>, file
   const fromFile = readFile(file);
   const known = Object.keys(settings.shape);
   const fromEnvironment = known.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []));
-  const odd = Object.keys(environment).find((name) => name.startsWith("HEARTH_") && !known.includes(name));
+  // A misspelt setting shall not pass for one that was left out. HEARTH_CHAT_… are the terminal client's.
+  const odd = Object.keys(environment).find((name) => /^HEARTH_(?!CHAT_)/.test(name) && !known.includes(name));
   if (odd !== undefined) throw new ConfigError(`${odd} is no setting of hearth.`);
   const parsed = settings.safeParse({ ...fromFile, ...Object.fromEntries(fromEnvironment) });
   if (!parsed.success) {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,6 +24,8 @@ let running = false;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "hearth-kill-"));
+  // As root, PostgreSQL runs under another account; unless that may enter, the cluster would be kept elsewhere.
+  await chmod(dataDir, 0o755);
   await start();
 });
 

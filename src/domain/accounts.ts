@@ -62,7 +62,7 @@ const credentials = {
   username: z.string(),
   password: z.string().max(maxPasswordLength, `is longer than ${maxPasswordLength} characters`),
   deviceId: clientChosenId,
-  deviceName: z.string().max(255, "is longer than 255 characters").nullish(),
+  deviceName: clientChosenId.nullish(),
 };
 const registerInput = z.strictObject({ ...credentials, registrationToken: z.string().nullish() });
 const loginInput = z.strictObject(credentials);

@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-const level = z.number({ error: "is no integer" }).refine(Number.isSafeInteger, "is no integer within ±(2^53−1)");
+/** Within GraphQL's Int, so that every level can be shown. */
+const level = z
+  .number({ error: "is no integer" })
+  .refine((value) => Number.isInteger(value) && Math.abs(value) < 2 ** 31, "is no integer within ±(2^31−1)");
 
 /** `m.room.power_levels` as clients set it: every key optional. */
 export const powerLevelsContent = z.looseObject({

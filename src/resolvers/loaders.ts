@@ -7,6 +7,7 @@ import * as people from "../domain/reading/people.ts";
 import { checkSlotName, stateConnection, stateInSlots, type Slot } from "../domain/reading/state.ts";
 import { accessToRooms, type RoomAccess } from "../domain/reading/views.ts";
 import { HearthError } from "../model/errors.ts";
+import { isUserId } from "../model/ids.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
 import type { Loaders } from "../schema/context.ts";
@@ -80,7 +81,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
       checkSlotName(stateKey, "stateKey");
       return slots.load({ roomId, until, type, stateKey });
     },
-    member: (room, userId) => named.load({ room, userId }),
+    member: async (room, userId) => (isUserId(userId) ? named.load({ room, userId }) : null),
     memberCount: async ({ roomId, until }, membership) =>
       until === null
         ? ((await counts.load(roomId)).get(membership) ?? 0)

@@ -106,6 +106,58 @@ test.each<[string, string, string]>([
   expect(reply.message).not.toMatch(/prisma|select|node_modules|\.ts\b/i);
 });
 
+test("NUL and numbers that GraphQL can't show come to no harm anywhere", async () => {
+  const room = await alice.createRoom();
+  const member = `member_${Buffer.from(JSON.stringify([room, "@a\0:localhost"])).toString("base64url")}`;
+  const documents: [string, object, string | null][] = [
+    [
+      "query ($room: ID!, $odd: ID!) { room(id: $room) { member(userId: $odd) { id } } }",
+      { room, odd: "@a\0:localhost" },
+      null,
+    ],
+    [
+      "query ($room: ID!, $odd: String!) { room(id: $room) { members(search: $odd) { totalCount } } }",
+      { room, odd: "a\0" },
+      null,
+    ],
+    [
+      "query ($room: ID!, $odd: String!) { room(id: $room) { stateEvent(type: $odd) { id } } }",
+      { room, odd: "a\0" },
+      "BAD_INPUT",
+    ],
+    [
+      "query ($room: ID!, $odd: String!) { room(id: $room) { state(types: [$odd]) { totalCount } } }",
+      { room, odd: "a\0" },
+      "BAD_INPUT",
+    ],
+    ["query ($odd: ID!) { node(id: $odd) { id } }", { odd: member }, null],
+    ["query ($odd: ID!) { roomAlias(alias: $odd) { roomId } }", { odd: "#a\0:localhost" }, "BAD_INPUT"],
+    ["query ($odd: String!) { streamToken(rooms: [$odd]) }", { odd: "!a\0:localhost" }, "BAD_INPUT"],
+    [
+      'mutation ($room: ID!, $content: JSONObject!) { setState(input: { roomId: $room, type: "m.room.power_levels", content: $content }) { actionId } }',
+      { room, content: { users: { [alice.userId]: 100 }, kick: 2 ** 40 } },
+      "BAD_INPUT",
+    ],
+    [
+      'mutation ($odd: String!) { login(input: { username: "alice", password: "correct horse battery", deviceId: "d", deviceName: $odd }) { accessToken } }',
+      { odd: "a\0" },
+      "BAD_INPUT",
+    ],
+    [
+      "mutation ($room: ID!, $content: JSONObject!) { sendMessage(input: { roomId: $room, message: { content: { custom: $content } } }) { event { typed { ... on MediaContent { size } } } } }",
+      { room, content: { msgtype: "m.file", body: "b", url: "mxc://a/b", info: { size: 2 ** 40 } } },
+      null,
+    ],
+  ];
+  for (const [document, variables, code] of documents) {
+    expect({ document, code: await alice.code(document, variables as Record<string, unknown>) }).toEqual({
+      document,
+      code,
+    });
+  }
+  expect(server.errors).toEqual([]);
+});
+
 test("[SCR-1] contradictory paging is BAD_INPUT that names the argument", async () => {
   const room = await alice.createRoom();
   const answer = await alice.ask(

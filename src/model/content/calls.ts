@@ -20,7 +20,7 @@ function signal<T extends z.ZodRawShape>(
 export const callReaders: Record<string, ContentReader> = {
   "m.call.invite": signal(
     "CallInviteContent",
-    { offer: description, lifetime: z.number().int().positive() },
+    { offer: description, lifetime: z.int32().positive() },
     ({ offer, lifetime }) => ({ offer, lifetimeMs: lifetime }),
   ),
   "m.call.answer": signal("CallAnswerContent", { answer: description }, ({ answer }) => ({ answer })),

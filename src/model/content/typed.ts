@@ -7,7 +7,8 @@ import { reader, type ContentReader, type TypedContent } from "./reader.ts";
 
 const text = z.string();
 const optionalText = z.string().nullish().catch(null);
-const optionalCount = z.number().int().nonnegative().nullish().catch(null);
+// Larger ones don't fit GraphQL's Int, and are shown in `raw` alone.
+const optionalCount = z.int32().nonnegative().nullish().catch(null);
 const mentions = z
   .object({ user_ids: z.array(z.string()) })
   .nullish()

@@ -1,14 +1,14 @@
 import { badInput } from "./errors.ts";
 
 /** Objects and lists may nest this deep. [EV-8] */
-const maxDepth = 64;
+export const maxDepth = 64;
 
 /**
  * Canonical JSON: no white space, keys in code-point order, integers within ±(2^53−1) only. [EV-8]
  * Throws `BAD_INPUT` naming the place below `field` for anything else: fractions, NUL, lone surrogates, depth over 64.
  * Keys whose value is undefined are left out. It keeps its own stack, so hostile nesting can't exhaust the real one.
  */
-export function canonicalJson(value: unknown, field: string): string {
+export function canonicalJson(value: unknown, field: string, depthLimit = maxDepth): string {
   let text = "";
   // What remains to be written: pieces of punctuation as they stand, values with their place.
   const rest: (string | { value: unknown; path: string; depth: number })[] = [{ value, path: field, depth: 1 }];
@@ -22,7 +22,7 @@ export function canonicalJson(value: unknown, field: string): string {
       text += scalar(value, path);
       continue;
     }
-    if (depth > maxDepth) throw badInput(field, `is nested deeper than ${maxDepth} levels`);
+    if (depth > depthLimit) throw badInput(field, `is nested deeper than ${depthLimit} levels`);
     const entries: [prefix: string, value: unknown, path: string][] = Array.isArray(value)
       ? value.map((item, index) => ["", item, `${path}.${index}`])
       : sortedEntries(value, path);

@@ -88,6 +88,11 @@ export function movesAuth(event: { type: string; stateKey?: string | null | unde
   return event.stateKey !== undefined && event.stateKey !== null && authorisingTypes.has(event.type);
 }
 
+/** Types that only the server makes, as events or as what is derived from them. */
+export function isServersOwn(type: string): boolean {
+  return /^(m\.homeserver\..*|m\.typing|m\.presence|m\.room\.redaction|m\.room\.marker\..*)$/.test(type);
+}
+
 /** `state:m.room.name` [EV-1] */
 export function qualifiedType(event: AnyEvent): string {
   return `${event.kind.toLowerCase()}:${event.type}`;

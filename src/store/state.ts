@@ -3,6 +3,9 @@ import type { StoredEvent } from "../model/event.ts";
 import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
 
+/** Beyond every position: the present. */
+const endless = Number.MAX_SAFE_INTEGER;
+
 /** A state slot of a room at a stream position. */
 export interface SlotAt {
   roomId: string;
@@ -106,14 +109,20 @@ export interface MembersRequest {
   search: string | null;
 }
 
-const displayNameOf = `coalesce(
-  (SELECT event.content::jsonb ->> 'displayname' FROM current_state JOIN event USING (event_id)
-   WHERE current_state.room_id = members.room_id AND current_state.type = 'm.room.member.profile'
-     AND current_state.state_key = members.user_id AND NOT current_state.deleted),
-  (SELECT value::jsonb #>> '{}' FROM profile WHERE profile.user_id = members.user_id AND key = 'displayname'))`;
+/** The name that a member shows in the room, at the position at which members are read, else their global one. */
+function displayNameOf(until: number | null): string {
+  const at = until === null ? endless : Math.trunc(until);
+  return `coalesce(
+    (SELECT held.content::jsonb ->> 'displayname'
+     FROM (SELECT members.room_id, 'm.room.member.profile' AS type, members.user_id AS state_key, ${at}::bigint AS at) AS slot
+     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL),
+    (SELECT value::jsonb #>> '{}' FROM profile WHERE profile.user_id = members.user_id AND key = 'displayname'))`;
+}
 
-const matching = `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
-  OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayNameOf}), lower($3)) > 0)`;
+function matching(until: number | null): string {
+  return `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
+    OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayNameOf(until)}), lower($3)) > 0)`;
+}
 
 /** Up to `limit` members by user id, after one. */
 export async function memberPage(
@@ -122,7 +131,7 @@ export async function memberPage(
 ): Promise<MemberRow[]> {
   const rows = await query<{ room_id: string; user_id: string; membership: Membership; event_id: string }>(
     connection,
-    `SELECT * FROM (${membersAt(request.until)}) AS members WHERE ${matching} AND members.user_id > $4
+    `SELECT * FROM (${membersAt(request.until)}) AS members WHERE ${matching(request.until)} AND members.user_id > $4
      ORDER BY members.user_id LIMIT $5::integer`,
     request.roomId,
     request.memberships,
@@ -141,7 +150,7 @@ export async function memberPage(
 export async function countMembers(connection: Connection, request: MembersRequest): Promise<number> {
   const [row] = await query<{ count: number }>(
     connection,
-    `SELECT count(*)::integer AS count FROM (${membersAt(request.until)}) AS members WHERE ${matching}`,
+    `SELECT count(*)::integer AS count FROM (${membersAt(request.until)}) AS members WHERE ${matching(request.until)}`,
     request.roomId,
     request.memberships,
     request.search,

@@ -81,7 +81,8 @@ export function serveWebSockets(
 
   server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
-    const found = new URL(req.url ?? "/", "http://localhost").pathname === path;
+    const address = req.url ?? "/";
+    const found = URL.canParse(address, "http://localhost") && new URL(address, "http://localhost").pathname === path;
     if (!found || !mayCall(req, origins)) {
       socket.end(`HTTP/1.1 ${found ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`);
       return;

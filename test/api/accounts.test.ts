@@ -131,3 +131,15 @@ test("[ACC-5] registration by token, and closed", async () => {
   await byToken.close();
   await closed.close();
 });
+
+test("[ACC-2] a stream that is only just opening when its token is revoked ends as well", async () => {
+  const { stream, head } = server.app.domain;
+  const base = { userId: "@alice:localhost", deviceId: "phone", rooms: null, users: null };
+  // A position that no process has reached yet keeps it waiting.
+  const opening = stream.open({ ...base, position: head.position + 1000 }, "revoked while opening");
+  stream.end(["revoked while opening"], new Error("revoked"));
+  await expect((await opening).next()).rejects.toThrow("revoked");
+  const late = await stream.open({ ...base, position: null }, "revoked while opening");
+  await expect(late.next()).rejects.toThrow("revoked");
+  for (const follower of [await opening, late]) stream.close(follower);
+});

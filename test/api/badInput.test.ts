@@ -222,6 +222,17 @@ test("a WebSocket message that is too large, or no protocol, ends that socket al
   expect(await alice.code("{ viewer { admin } }")).toBeNull();
 });
 
+test("an upgrade at a malformed address ends that socket alone", async () => {
+  const port = Number(new URL(server.address).port);
+  const head = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  const answer = await new Promise<string>((resolve) => {
+    const plain = connect(port, "127.0.0.1", () => plain.write(`GET // HTTP/1.1\r\n${head}`));
+    plain.once("data", (data) => resolve(data.toString()));
+  });
+  expect(answer).toContain("404");
+  expect(await alice.code("{ viewer { admin } }")).toBeNull();
+});
+
 test("[SES-2] a WebSocket with a token that doesn't hold is refused", async () => {
   const socket = new WebSocket(`${server.address.replace("http", "ws")}/graphql`, "graphql-transport-ws");
   socket.on("open", () =>

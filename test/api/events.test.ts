@@ -193,14 +193,13 @@ test("[ACT-14] a redacted state event keeps its slot; what authorises can't be r
   const topic = await alice.setState(roomId, "m.room.topic", { topic: "rude" });
   await alice.do("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", { id: topic });
   const see =
-    'query ($id: ID!) { room(id: $id) { topic stateEvent(type: "m.room.topic") { id content } powers: stateEvent(type: "m.room.power_levels") { id } } }';
-  const data = await alice.do<{ room: { powers: { id: string } } }>(see, { id: roomId });
+    'query ($id: ID!) { room(id: $id) { topic stateEvent(type: "m.room.topic") { id content } powers: stateEvent(type: "m.room.power_levels") { id } member: stateEvent(type: "m.room.member", stateKey: "@bob:localhost") { id } } }';
+  const data = await alice.do<{ room: { powers: { id: string }; member: { id: string } } }>(see, { id: roomId });
   expect(data.room).toMatchObject({ topic: null, stateEvent: { id: topic, content: {} } });
-  expect(
-    await alice.code("mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }", {
-      id: data.room.powers.id,
-    }),
-  ).toBe("FORBIDDEN");
+  for (const id of [data.room.powers.id, data.room.member.id]) {
+    const redact = "mutation ($id: ID!) { redactEvent(input: { eventId: $id }) { event { id } } }";
+    expect(await alice.code(redact, { id })).toBe("FORBIDDEN");
+  }
 });
 
 test("[EV-8] an event beyond 64 KiB is TOO_LARGE, and nothing is stored", async () => {
@@ -268,4 +267,19 @@ test("[EV-5] what the server sets itself has the server's name as sender and loo
     ...{ senderId: "localhost", sender: null, senderMember: null, typed: { aliases: ["#generated:localhost"] } },
     json: { type: "state:m.room.aliases", sender: "localhost", state_key: "localhost" },
   });
+});
+
+test("[EV-5] types that only the server makes are sent by nobody else, as messages or as state", async () => {
+  for (const type of ["m.homeserver.scrollback", "m.typing", "m.presence", "m.room.redaction"]) {
+    const input = { roomId, message: { type, content: { custom: { token: "evil" } } } };
+    expect(await alice.code(send, { input })).toBe("BAD_INPUT");
+    expect(await alice.code(setState, { input: { roomId, type, content: {} } })).toBe("BAD_INPUT");
+  }
+});
+
+test("[EV-8] content may nest 64 levels deep, and no deeper", async () => {
+  const nested = (levels: number): object => (levels === 1 ? {} : { a: nested(levels - 1) });
+  const input = (levels: number): object => ({ roomId, message: { type: "x", content: { custom: nested(levels) } } });
+  expect(await alice.code(send, { input: input(64) })).toBeNull();
+  expect(await alice.code(send, { input: input(65) })).toBe("BAD_INPUT");
 });

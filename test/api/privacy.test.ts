@@ -181,3 +181,20 @@ test("[SYN-5] [EV-9] an invite that was taken back shows nothing of the room whe
   expect(JSON.stringify(replayed.chunks)).not.toContain("Secret");
   await mallory.close();
 });
+
+test("[EV-9] searching members tells who left no name that was taken after they left", async () => {
+  const room = await alice.createRoom({ joinRule: "PUBLIC" });
+  const carol = await server.user("carol");
+  await Promise.all([carol.join(room), mallory.join(room)]);
+  await carol.setState(room, "m.room.member.profile", { displayname: "Oldname" }, carol.userId);
+  await mallory.leave(room);
+  await carol.setState(room, "m.room.member.profile", { displayname: "Secretnew" }, carol.userId);
+  const find = async (client: Client, search: string): Promise<number> => {
+    const document =
+      "query ($room: ID!, $search: String!) { room(id: $room) { members(search: $search) { totalCount } } }";
+    return (await client.do<{ room: { members: { totalCount: number } } }>(document, { room, search })).room.members
+      .totalCount;
+  };
+  expect([await find(mallory, "secretn"), await find(mallory, "oldname")]).toEqual([0, 1]);
+  expect([await find(alice, "secretn"), await find(alice, "oldname")]).toEqual([1, 0]);
+});

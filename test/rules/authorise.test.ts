@@ -166,3 +166,10 @@ test.each<[string, string, object, string]>([
   const event = state(sender, "m.room.power_levels", "_", content);
   expect(allowed(event, room({ [user]: "join" }))).toBe(outcome);
 });
+
+test("[EV-9] naming a type doesn't lower what it required before, above one's own level", () => {
+  const power = { users: { [creator]: 100, [user]: 25 }, events: { "m.room.power_levels": 25 } };
+  const authority = room({ [user]: "join" }, "invite", power);
+  const content = { ...power, events: { ...power.events, "m.room.join_rules": 25 } };
+  expect(allowed(state(user, "m.room.power_levels", "_", content), authority)).toBe("FORBIDDEN");
+});

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { canonicalJson } from "../../model/canonicalJson.ts";
+import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
 import { HearthError, roomNotFound } from "../../model/errors.ts";
 import { movesAuth, relationsJson, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
@@ -64,7 +64,7 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
   const { requester, input } = action;
   const { actionId = null, ...request } = input;
   const requestHash = createHash("sha256")
-    .update(`${action.name} ${canonicalJson(request, "input")}`)
+    .update(`${action.name} ${canonicalJson(request, "input", 2 * maxDepth)}`)
     .digest("base64url");
   const key = actionId === null ? null : { userId: requester.userId, deviceId: requester.deviceId, actionId };
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
-import { plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
+import { isServersOwn, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { act, appending, commonInput, type ActionTools } from "./act.ts";
@@ -56,16 +56,13 @@ function send(
   });
 }
 
-/** Types of message events that have an action of their own. */
-const reserved = new Set(["m.room.redaction"]);
-
 function draftOf(
   sender: string,
   message: z.output<typeof sendMessagesInput>["messages"][number],
   field: string,
 ): EventDraft {
   const type = plainType(message.type, "MESSAGE", `${field}.type`);
-  if (reserved.has(type)) throw badInput(`${field}.type`, `${type} has an action of its own`);
+  if (isServersOwn(type)) throw badInput(`${field}.type`, `${type} is not sent as a message`);
   const content = {
     ...messageContent(message.content, `${field}.content`),
     ...(message.mentions ? { "m.mentions": { user_ids: message.mentions } } : {}),

@@ -3,7 +3,7 @@ import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check, jsonObject } from "../../model/check.ts";
 import { stateContents } from "../../model/content/typed.ts";
 import { HearthError, badInput } from "../../model/errors.ts";
-import { emptyStateKey, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
+import { emptyStateKey, isServersOwn, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { act, appending, commonInput, type ActionTools } from "./act.ts";
@@ -52,7 +52,7 @@ function set(
 }
 
 /** State that has actions of its own, or that only the server sets. */
-const reserved = /^m\.room\.(member|create|aliases|marker\..*)$/;
+const reserved = /^m\.room\.(member|create|aliases)$/;
 
 /** A state event as a user asks for it, its content checked where its type is well known. `path` leads to the input. */
 export function stateDraft(sender: string, input: z.output<typeof stateInput>, path: string): EventDraft {
@@ -71,6 +71,7 @@ export function stateDraft(sender: string, input: z.output<typeof stateInput>, p
 /** The plain type, if users may set such state at all. */
 export function stateType(type: string, field: string): string {
   const plain = plainType(type, "STATE", field);
-  if (reserved.test(plain)) throw badInput(field, `${plain} is not set as state: it has actions of its own`);
+  if (reserved.test(plain) || isServersOwn(plain))
+    throw badInput(field, `${plain} is not set as state: it has actions of its own`);
   return plain;
 }

@@ -1,6 +1,6 @@
 import type { Membership } from "../../model/content/typed.ts";
 import { HearthError } from "../../model/errors.ts";
-import { emptyStateKey, type EventDraft } from "../../model/event.ts";
+import { emptyStateKey, movesAuth, type EventDraft } from "../../model/event.ts";
 import { isUserId } from "../../model/ids.ts";
 import type { RoomAuthority } from "./authority.ts";
 import { checkPowerChange } from "./powerChange.ts";
@@ -22,12 +22,13 @@ export function authorise(event: EventDraft, room: RoomAuthority, serverName: st
 /** Whether a user may redact an event: their own, or with the level for redacting any. [ACT-14] */
 export function authoriseRedaction(
   sender: string,
-  target: { sender: string; type: string },
+  target: { sender: string; type: string; stateKey: string | null },
   room: RoomAuthority,
 ): void {
-  const protectedTypes = ["m.room.create", "m.room.power_levels", "m.room.join_rules", "m.room.history_visibility"];
-  if (protectedTypes.includes(target.type)) {
-    throw forbidden(`A ${target.type} event decides who may do what and can't be redacted; set new state instead.`);
+  if (movesAuth({ type: target.type, stateKey: target.stateKey })) {
+    throw forbidden(
+      `A ${target.type} event decides who may do and see what, and can't be redacted; set new state instead.`,
+    );
   }
   if (target.sender !== sender) demand(room, sender, room.power.redact, "redact events of others");
 }

@@ -25,12 +25,13 @@ export function checkPowerChange(event: EventDraft, room: RoomAuthority): void {
 
   for (const key of requirements) checkRequirement(key, before[key], after[key], own);
   for (const type of new Set([...Object.keys(before.events), ...Object.keys(after.events)])) {
-    // What a type requires without an entry of its own depends on its kind; judging by the higher default is safe.
-    const fallback = (power: PowerLevels): number => Math.max(power.eventsDefault, power.stateDefault);
-    const old = Object.hasOwn(before.events, type) ? before.events[type]! : Math.min(own, fallback(before));
-    const next = Object.hasOwn(after.events, type) ? after.events[type]! : Math.min(own, fallback(after));
-    checkRequirement(`events.${type}`, old, next, own);
+    checkRequirement(`events.${type}`, required(before, type), required(after, type), own);
   }
+}
+
+/** What a type requires. Without an entry of its own that depends on its kind: the higher default is the safe judgement. */
+function required(power: PowerLevels, type: string): number {
+  return Object.hasOwn(power.events, type) ? power.events[type]! : Math.max(power.eventsDefault, power.stateDefault);
 }
 
 function userLevel(power: PowerLevels, userId: string): number {

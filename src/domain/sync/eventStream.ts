@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Log } from "../../model/ports.ts";
 import type { StreamToken } from "../../model/tokens.ts";
 import type { Connection } from "../../store/database.ts";
@@ -45,6 +46,10 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   const { reader, head, replayLimit } = options;
   const audience = new Audience();
   const open = new Set<Follower>();
+  /** Streams that still replay: nothing passes to them yet, but they can be ended. */
+  const opening = new Set<Follower>();
+  /** Tokens that were revoked lately: a stream may be asked for with one that held a moment ago. */
+  const revoked = new LRUCache<string, Error>({ max: 10_000 });
   let closing = false;
 
   head.onPassed((events, to) => {
@@ -89,17 +94,24 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   return {
     async open(token, tokenId) {
       const base = { userId: token.userId, deviceId: token.deviceId, rooms: token.rooms, users: token.users };
-      const known = token.position === null || (await head.reached(token.position, otherProcessMs));
-      // A position beyond the head belongs to a database that was set back: the client must sync anew. [EVS-2]
-      let from = known && token.position !== null ? token.position : head.position;
-      const follower = new Follower(base, tokenId, from, Math.max(options.backlogLimit, replayLimit));
-      if (!known) follower.limit();
-      for (;;) {
-        const to = head.position;
-        await replay(follower, from, to);
-        const rooms = await roomsOfUserAt(reader, base.userId, to);
-        from = to;
-        if (closing || goLive(follower, from, rooms)) break;
+      const follower = new Follower(base, tokenId, head.position, Math.max(options.backlogLimit, replayLimit));
+      const failure = revoked.get(tokenId);
+      if (failure !== undefined) follower.end(failure);
+      opening.add(follower);
+      try {
+        const known = token.position === null || (await head.reached(token.position, otherProcessMs));
+        // A position beyond the head belongs to a database that was set back: the client must sync anew. [EVS-2]
+        let from = known && token.position !== null ? token.position : head.position;
+        if (!known) follower.limit();
+        for (;;) {
+          const to = head.position;
+          await replay(follower, from, to);
+          const rooms = await roomsOfUserAt(reader, base.userId, to);
+          from = to;
+          if (closing || follower.ended || goLive(follower, from, rooms)) break;
+        }
+      } finally {
+        opening.delete(follower);
       }
       if (closing) follower.end(null);
       return follower;
@@ -110,8 +122,9 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       open.delete(follower);
     },
     end(tokenIds, failure) {
-      const revoked = new Set(tokenIds);
-      for (const follower of open) if (revoked.has(follower.tokenId)) follower.end(failure);
+      for (const tokenId of tokenIds) revoked.set(tokenId, failure);
+      const ended = new Set(tokenIds);
+      for (const follower of [...open, ...opening]) if (ended.has(follower.tokenId)) follower.end(failure);
     },
     shutDown() {
       closing = true;

@@ -69,9 +69,6 @@ export function readConfig(environment: Record<string, string | undefined>, file
   const fromFile = readFile(file);
   const known = Object.keys(settings.shape);
   const fromEnvironment = known.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []));
-  // A misspelt setting shall not pass for one that was left out. HEARTH_CHAT_… are the terminal client's.
-  const odd = Object.keys(environment).find((name) => /^HEARTH_(?!CHAT_)/.test(name) && !known.includes(name));
-  if (odd !== undefined) throw new ConfigError(`${odd} is no setting of hearth.`);
   const parsed = settings.safeParse({ ...fromFile, ...Object.fromEntries(fromEnvironment) });
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -92,6 +89,12 @@ export function readConfig(environment: Record<string, string | undefined>, file
     streamBacklog: given.HEARTH_STREAM_BACKLOG,
     logLevel: given.HEARTH_LOG_LEVEL,
   };
+}
+
+/** Variables that look like settings of this release and are none: misspelt ones, or those of another release. */
+export function unknownSettings(environment: Record<string, string | undefined>): string[] {
+  // HEARTH_CHAT_… are the terminal client's.
+  return Object.keys(environment).filter((name) => /^HEARTH_(?!CHAT_)/.test(name) && !(name in settings.shape));
 }
 
 function readFile(file: string | null): Record<string, unknown> {

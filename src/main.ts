@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { createApp } from "./app.ts";
-import { ConfigError, readConfig, type Config } from "./config.ts";
+import { ConfigError, readConfig, unknownSettings, type Config } from "./config.ts";
 import { openDatabase } from "./store/database.ts";
 import type { Log } from "./model/ports.ts";
 import { EmbeddedPostgresError, startEmbeddedPostgres, type EmbeddedPostgres } from "./store/embedded/embedded.ts";
@@ -18,6 +18,8 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: "string" } } });
   const config = readConfig(process.env, values.config ?? null);
   const log = pino({ level: config.logLevel, redact: ["*.password", "*.accessToken"] }, pino.destination(2));
+  const unknown = unknownSettings(process.env);
+  if (unknown.length > 0) log.warn({ unknown }, "these variables are no settings of this release, and do nothing");
   const dataDir = resolve(config.dataDir);
   if (config.databaseUrl === null) mkdirSync(dataDir, { recursive: true });
 

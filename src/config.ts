@@ -26,7 +26,7 @@ const settings = z.strictObject({
   /** 0 takes any free port. */
   HEARTH_PORT: whole.min(0).max(65535).default(8008),
   HEARTH_DATA_DIR: z.string().min(1).default("./data"),
-  /** A PostgreSQL server of your own, version 17 or later; without it, hearth runs its own in the data directory. */
+  /** A PostgreSQL server of your own, version 15 or later; without it, hearth runs its own in the data directory. */
   DATABASE_URL: z.string().optional(),
   /** Who may register: anyone, holders of a registration token, nobody. [ACC-5] */
   HEARTH_REGISTRATION: z.enum(["open", "token", "closed"]).default("open"),

@@ -1,4 +1,5 @@
 import { PrismaPg } from "@prisma/adapter-pg";
+import type pg from "pg";
 import { PrismaClient, type Prisma } from "../../generated/prisma/client.ts";
 
 /** Prisma's client or a transaction of it: the first argument of every function of the store. */
@@ -26,13 +27,11 @@ export interface DatabaseOptions {
  * A paused or dead holder of the append lock is cut off by the database after this long. Who only waits for the lock
  * meets the limit of its statement first, which tells it that nothing was stored; the others end the connection.
  */
-const writerLimits = {
-  idle_in_transaction_session_timeout: "2s",
-  statement_timeout: "10s",
-  transaction_timeout: "15s",
-};
+const writerLimits = { idle_in_transaction_session_timeout: "2s", statement_timeout: "10s" };
+/** The third limit came with PostgreSQL 17; servers that are older do without it. */
+const transactionLimit = "SELECT set_config(name, '15s', false) FROM pg_settings WHERE name = 'transaction_timeout'";
 
-/** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 17 or later. */
+/** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 15 or later. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   let sent = 0;
   const onStatement = options.countStatements ? () => (sent += 1) : null;
@@ -40,7 +39,8 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const writerOptions = Object.entries(writerLimits)
     .map(([name, limit]) => `-c ${name}=${limit}`)
     .join(" ");
-  const writer = client(url, { max: 1, options: writerOptions }, onStatement);
+  const onConnect = async (connected: pg.ClientBase): Promise<void> => void (await connected.query(transactionLimit));
+  const writer = client(url, { max: 1, options: writerOptions, onConnect }, onStatement);
   return {
     url,
     reader,
@@ -52,7 +52,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   };
 }
 
-function client(url: string, pool: { max: number; options?: string }, onStatement: (() => void) | null): PrismaClient {
+function client(url: string, pool: pg.PoolConfig, onStatement: (() => void) | null): PrismaClient {
   const adapter = new PrismaPg({ connectionString: url, ...pool });
   if (onStatement === null) return new PrismaClient({ adapter });
   const counted = new PrismaClient({ adapter, log: [{ emit: "event", level: "query" }] });

@@ -59,6 +59,23 @@ test("Prisma's client reads every table", async () => {
   await database.close();
 });
 
+test("[STR-3] the writer's session has the limits that keep a stalled holder of the lock from stopping everybody", async () => {
+  const database = openDatabase(await freshDatabase());
+  const limits: Record<string, string> = {};
+  for (const name of ["idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout"]) {
+    const [row] = await database.writer.$queryRawUnsafe<{ limit: string }[]>(
+      `SELECT current_setting('${name}') AS limit`,
+    );
+    limits[name] = row!.limit;
+  }
+  expect(limits).toEqual({
+    idle_in_transaction_session_timeout: "2s",
+    statement_timeout: "10s",
+    transaction_timeout: "15s",
+  });
+  await database.close();
+});
+
 test("the version is that of package.json", () => {
   expect((JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version).toBe(version);
 });

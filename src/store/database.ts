@@ -39,7 +39,8 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const writerOptions = Object.entries(writerLimits)
     .map(([name, limit]) => `-c ${name}=${limit}`)
     .join(" ");
-  const onConnect = async (connected: pg.ClientBase): Promise<void> => void (await connected.query(transactionLimit));
+  // The pool waits for the promise, whatever its types say.
+  const onConnect = ((connected) => connected.query(transactionLimit)) as NonNullable<pg.PoolConfig["onConnect"]>;
   const writer = client(url, { max: 1, options: writerOptions, onConnect }, onStatement);
   return {
     url,

@@ -1,7 +1,7 @@
 import type { InputObjectRef, ObjectRef } from "@pothos/core";
 import type { ActionTools } from "../domain/actions/act.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { HearthError } from "../model/errors.ts";
+import { roomNotFound } from "../model/errors.ts";
 import type { Requester } from "../model/requester.ts";
 import type { RoomView } from "../model/room.ts";
 import { builder, type Types } from "../schema/builder.ts";
@@ -38,7 +38,7 @@ export async function run<Result>(
 /** The room of an event that the requester just made, or `NOT_FOUND` where they can't see it any more. */
 export async function roomOf(event: StoredEvent, context: Context): Promise<RoomView> {
   const room = await context.load.room(event.roomId);
-  if (room === null) throw new HearthError("NOT_FOUND", "There is no such room, or you may not see it.");
+  if (room === null) throw roomNotFound();
   return room;
 }
 

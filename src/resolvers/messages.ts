@@ -2,7 +2,7 @@ import { redactEvent } from "../domain/actions/redactEvent.ts";
 import { sendMessage, sendMessages } from "../domain/actions/sendMessages.ts";
 import { eventBefore } from "../domain/reading/history.ts";
 import { clientJson, type StoredEvent } from "../model/event.ts";
-import { HearthError } from "../model/errors.ts";
+import { eventNotFound } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Event, MessageEvent, Room } from "../schema/refs.ts";
@@ -138,7 +138,7 @@ const RedactEventPayload = builder.objectRef<Acted>("RedactEventPayload").implem
       type: Event,
       async resolve({ event }, _args, context) {
         const redacted = await context.load.event(event.redactsId ?? "");
-        if (redacted === null) throw new HearthError("NOT_FOUND", "There is no such event, or you may not see it.");
+        if (redacted === null) throw eventNotFound();
         return redacted;
       },
     }),

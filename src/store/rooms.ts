@@ -158,7 +158,7 @@ export async function countRoomsOfUser(
   userId: string,
   memberships: readonly Membership[],
 ): Promise<number> {
-  return (await connection.member.count({ where: { userId, membership: { in: [...memberships] } } })) || 0;
+  return connection.member.count({ where: { userId, membership: { in: [...memberships] } } });
 }
 
 /** The room behind an alias of this server. [ALI-1] */

@@ -80,11 +80,23 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
     return unitOf(tools, action, plan, recorded);
   };
 
+  let fresh = false;
   try {
     for (let tried = 0; tried < staleTries; tried++) {
       const users = [requester.userId, ...(action.userIds ?? [])];
       const room = await tools.authorities.load(action.roomId, users);
-      const unit = await prepare(room, tools.database.reader);
+      const unit = await prepare(room, tools.database.reader).catch((error: unknown) => {
+        if (fresh || !(error instanceof HearthError)) throw error;
+        return null;
+      });
+      // What is remembered of the room may be older than what another process did. An append is compared with the
+      // room's version; a refusal, or that there is nothing to do, is said only after looking at the store.
+      if (!fresh && (unit === null || unit.events.length === 0)) {
+        fresh = true;
+        tools.authorities.forget(action.roomId);
+        continue;
+      }
+      if (unit === null) continue;
       if (unit.events.length === 0 && key === null) return await eventsInOrder(tools, unit.answerIds);
       const outcome = await tools.writer.append(unit);
       if (outcome.outcome !== "stale") return await answer(tools, outcome, requestHash, unit.answerIds);

@@ -88,6 +88,24 @@ test("[EV-9] however often a room changes, an action gets through: at last it is
   expect((await alice.timeline(room)).at(-1)).toBe(event.eventId);
 });
 
+test("[EV-9] what is remembered of a room refuses nobody whom another process let in", async () => {
+  const room = await alice.createRoom();
+  const { tools } = server.app.domain;
+  let forgotten = false;
+  const authorities = {
+    ...tools.authorities,
+    forget: () => void (forgotten = true),
+    async load(roomId: string, userIds: readonly string[]): Promise<RoomAuthority | null> {
+      if (forgotten) return tools.authorities.load(roomId, userIds);
+      const rules = { roomId, version: 1, creator: "@other:localhost", powerContent: null };
+      return new RoomAuthority({ ...rules, joinRule: "invite", visibility: "shared" }, new Map());
+    },
+  };
+  const requester = { userId: alice.userId, deviceId: alice.deviceId, admin: false, tokenId: "" };
+  const input = { roomId: room, message: { content: { text: { body: "let in" } } } };
+  expect((await sendMessage({ ...tools, authorities }, requester, input)).roomId).toBe(room);
+});
+
 test("[JOI-4] [EV-9] many join and speak at once, and everyone who may gets in", async () => {
   const room = await alice.createRoom({ joinRule: "PUBLIC" });
   const users = await Promise.all(Array.from({ length: 25 }, (_, index) => server.user(`crowd${index}`)));

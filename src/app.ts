@@ -10,6 +10,7 @@ import { createEventStream } from "./domain/sync/eventStream.ts";
 import { createHead } from "./domain/sync/head.ts";
 import { HearthError } from "./model/errors.ts";
 import type { Clock, Ids, Log } from "./model/ports.ts";
+import { createSigner } from "./model/signing.ts";
 import { createTokens } from "./model/tokens.ts";
 import { databaseSetting } from "./store/accounts.ts";
 import type { Database } from "./store/database.ts";
@@ -52,6 +53,8 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
   }
   const tokens = createTokens(Buffer.from(secret), epoch);
   const { serverName } = config;
+  const signingSeed = await databaseSetting(reader, "signing_seed", ids.secret());
+  const signer = createSigner(Buffer.from(signingSeed, "base64url"), serverName);
 
   const head = await createHead(database, log);
   const authorities = createAuthorities(reader);
@@ -94,8 +97,14 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
     head,
     stream,
     tokens,
+    signer,
     reading: { connection: reader, tokens, head },
-    server: { name: serverName, version, registration: config.registration },
+    server: {
+      name: serverName,
+      version,
+      registration: config.registration,
+      signingKeys: [{ keyId: signer.keyId, publicKey: signer.publicKey }],
+    },
   };
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });

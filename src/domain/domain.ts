@@ -1,3 +1,5 @@
+import type { ServerShape } from "../model/server.ts";
+import type { Signer } from "../model/signing.ts";
 import type { Tokens } from "../model/tokens.ts";
 import type { Accounts } from "./accounts.ts";
 import type { ActionTools } from "./actions/act.ts";
@@ -13,6 +15,8 @@ export interface Domain {
   head: Head;
   stream: EventStream;
   tokens: Tokens;
+  /** Signs events in federation form. [EV-6] */
+  signer: Signer;
   reading: Reading;
-  server: { name: string; version: string; registration: "open" | "token" | "closed" };
+  server: ServerShape;
 }

@@ -1,13 +1,32 @@
+import type { AnyEvent, StoredEvent } from "./event.ts";
+import type { Filter } from "./filter.ts";
+
 /** A Relay connection before it is rendered. `total` runs only when it is asked for. */
 export interface Connection<T> {
   edges: Edge<T>[];
   hasPreviousPage: boolean;
   hasNextPage: boolean;
-  total?: () => Promise<number>;
+  /** The cursors of the page's ends, where they aren't those of its first and last edge: a page may be empty. */
+  start?: string;
+  end?: string;
+  /** How many there are in all; null where they are all on this page. */
+  total?: () => Promise<number | null>;
 }
 
 export interface Edge<T> {
   /** A chunk token. [STR-4] */
   cursor: string;
   node: T;
+}
+
+/** A page of state, with the filter that shapes its JSON. */
+export interface StateConnection extends Connection<StoredEvent> {
+  filter?: Filter;
+}
+
+/** A page of events, with the filter that shapes their JSON and what they bundle. [REL-2] */
+export interface EventConnection extends Connection<AnyEvent> {
+  filter: Filter;
+  /** About how many more lie before it; null where nobody can tell. [SCR-5] */
+  moreBefore: (() => Promise<number>) | null;
 }

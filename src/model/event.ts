@@ -159,32 +159,3 @@ export function clientJson(
 export function relationsJson(relations: EventRelation[]): Record<string, unknown>[] {
   return relations.map(({ type, eventId, key }) => ({ type, event_id: eventId, ...(key === null ? {} : { key }) }));
 }
-
-/** Only the named keys of an event document, `content.body` naming a nested one. Encrypted content stays whole. [FIL-5] */
-export function pickFields(json: Record<string, unknown>, fields: string[]): Record<string, unknown> {
-  const picked: Record<string, unknown> = {};
-  for (const field of fields) {
-    const whole = field.startsWith("content.") && /(^|:)m\.room\.encrypted$/.test(String(json["type"]));
-    copyPath(json, picked, whole ? ["content"] : field.split("."));
-  }
-  return picked;
-}
-
-function copyPath(from: Record<string, unknown>, to: Record<string, unknown>, path: string[]): void {
-  // Content keys may hold dots themselves: the longest prefix that is a key wins.
-  for (let length = path.length; length > 0; length--) {
-    const key = path.slice(0, length).join(".");
-    if (!Object.hasOwn(from, key)) continue;
-    const value = from[key];
-    const rest = path.slice(length);
-    if (rest.length === 0) {
-      Object.defineProperty(to, key, { value, enumerable: true, configurable: true, writable: true });
-    } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      const inner: unknown = Object.hasOwn(to, key) ? to[key] : {};
-      if (inner === value) return;
-      Object.defineProperty(to, key, { value: inner, enumerable: true, configurable: true, writable: true });
-      copyPath(value as Record<string, unknown>, inner as Record<string, unknown>, rest);
-    }
-    return;
-  }
-}

@@ -62,8 +62,11 @@ export const userId = z.string().refine(isUserId, "is not a user id like @name:s
 export const roomId = z.string().refine(isRoomId, "is not a room id like !id:server");
 export const eventId = z.string().refine(isEventId, "is not an event id like $id");
 export const alias = z.string().refine(isAlias, "is not a room alias like #name:server");
+/** Texts that are looked up, such as relation types. [EV-8] */
+export const indexedText = shortText();
 /** Opaque ids that clients choose: device ids and action ids. */
-export const clientChosenId = z
-  .string()
-  .min(1, "is empty")
-  .refine(fits, "is longer than 255 bytes or holds control characters");
+export const clientChosenId = shortText();
+
+function shortText() {
+  return z.string().min(1, "is empty").refine(fits, "is longer than 255 bytes or holds control characters");
+}

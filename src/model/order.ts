@@ -21,6 +21,11 @@ export function justAfter({ major, minor }: Place): Place {
   return { major, minor: `${minor}00` };
 }
 
+/** The place behind everything that stands at or was inserted after a stream position, as an exclusive bound. */
+export function behind(position: number): Place {
+  return { major: position, minor: "ff".repeat(maxMinorBytes + 1) };
+}
+
 /** `Event.order`: sorts bytewise as places do. */
 export function orderText(place: Place): string {
   return place.major.toString(16).padStart(14, "0") + place.minor;

@@ -16,7 +16,7 @@ export interface Paging {
 }
 
 /** No page is larger. */
-const maxPage = 500;
+export const maxPage = 500;
 
 /**
  * Reads paging arguments for a list that runs oldest first: without any, the newest page. [SCR-1]

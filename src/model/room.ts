@@ -41,13 +41,6 @@ export interface RoomRules {
   visibility: HistoryVisibility;
 }
 
-/** One page of a list, with whether there is more on either side. */
-export interface Page<T> {
-  items: T[];
-  hasPrevious: boolean;
-  hasNext: boolean;
-}
-
 /** A user, who is known to exist. */
 export interface UserShape {
   kind: "USER";

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { HearthError } from "./errors.ts";
+import type { FilterInput } from "./filter.ts";
 import type { UserId, RoomId } from "./ids.ts";
 
 /** A choice of rooms and users for one device; null means all. [STR-1, STR-2] */
@@ -16,7 +17,7 @@ export interface StreamToken extends StreamBase {
 }
 
 /** Lists that chunk tokens belong to; a token of one is refused by the others. [STR-4] */
-export type ChunkFamily = "room" | "state" | "members" | "rooms";
+export type ChunkFamily = "room" | "relations" | "state" | "members" | "rooms" | "sync";
 
 export interface Tokens {
   /** Writes a stream token; use `base` once and `at` per position where many are made for one subscription. */
@@ -29,12 +30,18 @@ export interface Tokens {
   chunk(family: ChunkFamily, scope: string, key: ChunkKey): string;
   /** Reads a place of that family and scope, else throws `BAD_TOKEN`. */
   readChunk(text: string, family: ChunkFamily, scope: string): ChunkKey;
+  /** Writes a filter's definition, so that equal definitions give equal tokens. [FIL-1] */
+  filter(definition: FilterInput): string;
+  /** Reads a filter token, else throws `BAD_TOKEN`. [FIL-6] */
+  readFilter(text: string): FilterInput;
 }
 
 export type ChunkKey = (string | number)[];
 
 /** Longest encoded choice of rooms and users, in bytes. */
 const maxBaseBytes = 2048;
+/** No token is longer: a filter's definition is at most 8 KB before it is encoded. */
+const maxTokenLength = 12_000;
 
 /**
  * Signed, self-contained tokens. They carry the database's epoch and a key id; signatures are checked before anything is
@@ -47,6 +54,7 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
     createHmac("sha256", secret).update(`${epoch} ${text}`).digest("base64url").slice(0, 22);
   const streamPrefix = `s1.${keyId}.`;
   const chunkPrefix = `c1.${keyId}.`;
+  const filterPrefix = `f1.${keyId}.`;
 
   function streamBase(base: StreamBase): string {
     const payload = encode([base.userId, base.deviceId, base.rooms, base.users]);
@@ -95,11 +103,21 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
       if (ofFamily !== family || ofScope !== scope) throw badToken();
       return key;
     },
+    filter(definition) {
+      const payload = encode(definition);
+      return `${filterPrefix}${payload}.${sign(`filter ${payload}`)}`;
+    },
+    readFilter(text) {
+      const [payload, mac, ...rest] = partsOf(text, filterPrefix);
+      if (rest.length > 0 || !payload) throw badToken();
+      verify(sign(`filter ${payload}`), mac);
+      return decode(payload) as FilterInput;
+    },
   };
 }
 
 function partsOf(text: string, prefix: string): string[] {
-  if (text.length > 2 * maxBaseBytes || !text.startsWith(prefix)) throw badToken();
+  if (text.length > maxTokenLength || !text.startsWith(prefix)) throw badToken();
   return text.slice(prefix.length).split(".");
 }
 

@@ -3,11 +3,14 @@ import type { Origin } from "../domain/accounts.ts";
 import { HearthError } from "../model/errors.ts";
 import type { Requester } from "../model/requester.ts";
 import type { Context } from "../schema/context.ts";
+import { batching } from "./batching.ts";
 import { createLoaders } from "./loaders.ts";
+import { syncLoaders, type SyncLoaders } from "./syncLoaders.ts";
 
 /** The context that root fields see: the types' part, and the domain. */
 interface ResolverContext extends Context {
   domain: Domain;
+  sync: SyncLoaders;
   origin: Origin;
 }
 
@@ -18,13 +21,19 @@ export function createContext(
 ): Context {
   const { requester, requestId, origin, live } = request;
   const load = createLoaders(domain, requester, { remember: !live });
-  const context: ResolverContext = { requester, requestId, origin, domain, server: domain.server, load };
+  const sync = syncLoaders(domain, batching({ remember: !live }));
+  const context: ResolverContext = { requester, requestId, origin, domain, server: domain.server, load, sync };
   return context;
 }
 
 /** The domain behind a context. */
 export function domainOf(context: Context): Domain {
   return (context as ResolverContext).domain;
+}
+
+/** The loaders of the request's initial syncs. */
+export function loadersOfSync(context: Context): SyncLoaders {
+  return (context as ResolverContext).sync;
 }
 
 /** The signed-in requester, else `UNAUTHENTICATED`. */

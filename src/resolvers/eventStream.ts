@@ -2,26 +2,24 @@ import { chunkOf, type StreamChunk as StreamChunkShape } from "../domain/sync/ch
 import type { Follower } from "../domain/sync/follower.ts";
 import type { Domain } from "../domain/domain.ts";
 import type { StreamToken } from "../model/tokens.ts";
-import type { StoredEvent } from "../model/event.ts";
+import { readFilter } from "../domain/filters.ts";
+import type { AnyEvent } from "../model/event.ts";
 import { builder } from "../schema/builder.ts";
-import { eventJson } from "../schema/event.ts";
-import { Event, Invite, Room, StateEvent } from "../schema/refs.ts";
+import type { Context } from "../schema/context.ts";
+import { shapedJson } from "../schema/eventJson.ts";
+import { LeftRoom } from "../schema/leftRoom.ts";
+import { Event, Invite, Room } from "../schema/refs.ts";
 import { domainOf, signedIn } from "./context.ts";
-
-const LeftRoom = builder.objectRef<StoredEvent>("LeftRoom").implement({
-  fields: (t) => ({
-    roomId: t.exposeID("roomId"),
-    event: t.field({ type: StateEvent, nullable: true, resolve: (event) => event }),
-  }),
-});
+import { FilterInput } from "./filters.ts";
 
 const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement({
   fields: (t) => ({
     events: t.field({ type: [Event], resolve: ({ events }) => events }),
     json: t.field({
       type: ["JSONObject"],
-      description: "The events as JSON documents.",
-      resolve: ({ events }, _args, context) => Promise.all(events.map((event) => eventJson(event, context, null))),
+      description: "The events in the format, with the fields and bundles, that the filter asked for.",
+      resolve: ({ events, filter }, _args, context) =>
+        Promise.all(events.map((event) => shapedJson(event, filter, context))),
     }),
     stream: t.expose("stream", { type: "StreamToken", description: "The new position." }),
     limited: t.exposeBoolean("limited"),
@@ -42,7 +40,10 @@ const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement
         return invites.filter((_, index) => memberships[index] === "invite").map((event) => ({ event }));
       },
     }),
-    left: t.field({ type: [LeftRoom], resolve: ({ left }) => left }),
+    left: t.field({
+      type: [LeftRoom],
+      resolve: ({ left }) => left.map((event) => ({ roomId: event.roomId, event })),
+    }),
   }),
 });
 
@@ -54,19 +55,35 @@ builder.subscriptionType({
         "Live events, beginning with a chunk that tells that the stream is live. It is no catch-up service: when more happened since `stream` than the server replays, one chunk with `limited: true` says so. [EVS]",
       args: {
         stream: t.arg({ type: "StreamToken", description: "Omitted: all rooms and users, from now on." }),
+        filter: t.arg({ type: "FilterToken" }),
+        outOfOrder: t.arg.boolean({
+          required: true,
+          defaultValue: false,
+          description: "Also receive events that belong into the past of a room.",
+        }),
+        tweak: t.arg({ type: FilterInput }),
       },
-      async subscribe(_root, { stream }, context) {
+      async subscribe(_root, { stream, filter, outOfOrder, tweak }, context) {
         const requester = signedIn(context);
         const domain = domainOf(context);
         const token: StreamToken = stream
           ? domain.tokens.readStream(stream, requester)
           : { ...requester, rooms: null, users: null, position: null };
-        return chunks(domain, await domain.stream.open(token, requester.tokenId));
+        const options = { filter: readFilter(domain.tokens, filter, tweak), outOfOrder };
+        return chunks(domain, await domain.stream.open(token, requester.tokenId, options));
       },
-      resolve: (chunk) => chunk,
+      resolve: async (chunk, _args, context) => ({ ...chunk, events: await readable(chunk.events, context) }),
     }),
   }),
 });
+
+/** Insertions may stand in a past that the viewer doesn't see, though they are in the room now. [EVS-6, EV-9] */
+async function readable(events: AnyEvent[], context: Context): Promise<AnyEvent[]> {
+  const inserted = (event: AnyEvent): boolean => event.kind !== "EPHEMERAL" && event.insertedAfterId !== null;
+  const seen = await Promise.all(events.filter(inserted).map((event) => context.load.event(event.eventId)));
+  const hidden = events.filter(inserted).filter((_event, index) => seen[index] === null);
+  return events.filter((event) => !hidden.includes(event));
+}
 
 /** A follower's steps as chunks. Written by hand, since `return` must work while `next` is still waiting. */
 function chunks(domain: Domain, follower: Follower): AsyncIterableIterator<StreamChunkShape> {

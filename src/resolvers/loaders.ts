@@ -1,27 +1,27 @@
-import DataLoader from "dataloader";
 import type { Domain } from "../domain/domain.ts";
+import { readFilter } from "../domain/filters.ts";
+import { federationEvents } from "../domain/reading/federation.ts";
 import * as history from "../domain/reading/history.ts";
 import * as members from "../domain/reading/members.ts";
 import * as own from "../domain/reading/own.ts";
+import { placeToken, roomPage } from "../domain/reading/pages.ts";
 import * as people from "../domain/reading/people.ts";
 import { checkSlotName, stateConnection, stateInSlots, type Slot } from "../domain/reading/state.ts";
 import { accessToRooms, type RoomAccess } from "../domain/reading/views.ts";
 import { HearthError } from "../model/errors.ts";
+import type { StoredEvent } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
+import { batching } from "./batching.ts";
+import { relationLoaders } from "./relationLoaders.ts";
 import type { Loaders } from "../schema/context.ts";
 
 /** The loaders of one request; see `Loaders`. Without `remember`, each turn reads anew. */
 export function createLoaders(domain: Domain, viewer: Requester | null, { remember }: { remember: boolean }): Loaders {
   const { reading } = domain;
 
-  function batched<Key, Value, Name = Key>(
-    load: (keys: readonly Key[]) => Promise<readonly Value[]>,
-    nameOf?: (key: Key) => Name,
-  ): DataLoader<Key, Value, Name> {
-    return new DataLoader<Key, Value, Name>(load, { cache: remember, maxBatchSize: 1000, cacheKeyFn: nameOf });
-  }
+  const batched = batching({ remember });
 
   /** The viewer of whatever needs one; who isn't signed in gets no further than the root fields. */
   function signedIn(): Requester {
@@ -68,6 +68,11 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
   const lastMessages = newest(true);
   const lastActivities = newest(false);
 
+  const federationDocuments = batched(
+    (asked: readonly StoredEvent[]) => federationEvents(reading, domain.signer, asked),
+    (event) => event.eventId,
+  );
+
   const room = async (roomId: string): Promise<RoomView | null> => (await access.load(roomId))?.view ?? null;
 
   return {
@@ -88,7 +93,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
         : members.memberCountAt(reading, { roomId, until }, membership),
     lastMessage: (room) => lastMessages.load(room),
     lastActivity: (room) => lastActivities.load(room),
-    timeline: (room, paging, head) => history.roomPage(reading, room, paging, head),
+    timeline: (room, { filter, ...paging }) => roomPage(reading, room, paging, readFilter(domain.tokens, filter)),
     stateConnection: (room, args) => stateConnection(reading, room, args),
     members: (room, args) => members.memberConnection(reading, room, args),
     viewerRooms: (args) => own.ownRooms(reading, signedIn(), args, (roomIds) => Promise.all(roomIds.map(room))),
@@ -99,6 +104,8 @@ export function createLoaders(domain: Domain, viewer: Requester | null, { rememb
       return device;
     },
     accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
-    cursor: (event) => history.placeToken(domain.tokens, event),
+    cursor: (event) => placeToken(domain.tokens, event),
+    federationJson: (event) => federationDocuments.load(event),
+    ...relationLoaders(domain, signedIn, batched, room),
   };
 }

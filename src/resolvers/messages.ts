@@ -41,13 +41,25 @@ const MessageContentInput = builder.inputType("MessageContentInput", {
     text: t.field({ type: TextInput }),
     media: t.field({ type: MediaInput }),
     location: t.field({ type: LocationInput }),
+    reaction: t.string({
+      description: "The key of a reaction to the one event that `relatesTo` names as m.annotation.",
+    }),
     custom: t.field({ type: "JSONObject" }),
+  }),
+});
+const RelationInput = builder.inputType("RelationInput", {
+  fields: (t) => ({
+    type: t.string({ required: true }),
+    eventId: t.id({ required: true }),
+    key: t.string(),
   }),
 });
 const MessageInput = builder.inputType("MessageInput", {
   fields: (t) => ({
     type: t.string({ required: true, defaultValue: "m.room.message" }),
     content: t.field({ type: MessageContentInput, required: true }),
+    updates: t.id({ description: "The event that this one becomes part of, such as the one that it edits. [UPD]" }),
+    relatesTo: t.field({ type: [RelationInput] }),
     mentions: t.idList(),
     actionId: t.string(),
   }),

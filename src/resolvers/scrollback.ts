@@ -1,47 +1,59 @@
-import type { RoomView } from "../model/room.ts";
+import { changedSince } from "../domain/reading/changed.ts";
+import { stateConnections } from "../domain/reading/roomStates.ts";
+import { successor } from "../domain/sync/difference.ts";
+import { scrollback, type Scrollback as ScrollbackShape } from "../domain/sync/scrollback.ts";
 import { isRoomId } from "../model/ids.ts";
 import { roomNotFound } from "../model/errors.ts";
-import type { Connection } from "../model/connection.ts";
-import type { AnyEvent } from "../model/event.ts";
+import type { RoomView } from "../model/room.ts";
 import { builder, pageCost } from "../schema/builder.ts";
-import { EventConnection, StateConnection } from "../schema/event.ts";
-import { Room } from "../schema/refs.ts";
+import type { Context } from "../schema/context.ts";
+import { StateConnection } from "../schema/eventConnection.ts";
+import { EventConnection, Room } from "../schema/refs.ts";
 import { domainOf, signedIn } from "./context.ts";
-
-interface ScrollbackShape {
-  room: RoomView;
-  /** The page, read once for all fields that tell of it. */
-  page: () => Promise<Connection<AnyEvent>>;
-  /** The head when the reading began: what comes later comes down the stream. [EVS-3] */
-  position: number;
-}
+import { FilterInput } from "./filters.ts";
 
 const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
   fields: (t) => ({
-    room: t.field({ type: Room, resolve: ({ room }) => room }),
+    room: t.field({ type: Room, resolve: ({ view }) => view }),
     events: t.field({
       type: EventConnection,
       complexity: { field: 0, multiplier: 1 },
-      resolve: ({ page }) => page(),
+      resolve: ({ events }) => events,
     }),
     state: t.field({
       type: StateConnection,
+      description: "Current state. [SCR-1]",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
-      resolve: ({ room }, { first, after }, context) =>
-        context.load.stateConnection(room, { first: first ?? 100, after }),
-    }),
-    incremental: t.boolean({ resolve: () => false }),
-    stream: t.field({
-      type: "StreamToken",
-      description: "A token for this room alone, at this position. [SCR-2]",
-      resolve({ room, position }, _args, context) {
-        const { userId, deviceId } = signedIn(context);
-        return domainOf(context).tokens.stream({ userId, deviceId, rooms: [room.roomId], users: null, position });
+      async resolve({ view, position, stateFilter }, args, context) {
+        const rooms = [{ view, at: position, since: null }];
+        const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
+        return state!();
       },
     }),
-    moreLocally: t.boolean({
-      resolve: async ({ page }) => (await page()).hasPreviousPage,
+    incremental: t.exposeBoolean("incremental"),
+    changed: t.field({
+      type: EventConnection,
+      description: "Messages from before `stream` that were updated or redacted since.",
+      args: {
+        first: t.arg.int({ required: true, defaultValue: 100 }),
+        after: t.arg({ type: "ChunkToken" }),
+      },
+      complexity: pageCost(100),
+      async resolve({ view, since, position, filter }, args, context) {
+        const rooms = [{ view, since: since.position, upTo: position }];
+        const [changed] = await changedSince(domainOf(context).reading, rooms, { ...args, filter });
+        return changed!;
+      },
     }),
+    stream: t.field({
+      type: "StreamToken",
+      description: "A token for this room alone, at this position. The one given stays valid for all rooms. [SCR-2]",
+      resolve({ view, since, position }, _args, context) {
+        const token = { ...since.token, rooms: [view.roomId] };
+        return successor(domainOf(context).tokens, { ...since, token }, position);
+      },
+    }),
+    moreLocally: t.boolean({ resolve: ({ events }) => events.hasPreviousPage }),
     moreRemotely: t.boolean({
       description: "There is no other server to ask. [SCR-4]",
       resolve: () => false,
@@ -60,21 +72,32 @@ builder.queryField("scrollback", (t) =>
       after: t.arg({ type: "ChunkToken" }),
       last: t.arg.int(),
       before: t.arg({ type: "ChunkToken" }),
+      stream: t.arg({
+        type: "StreamToken",
+        description:
+          "Only what is new since it, or a fresh page when that is more than a page. Not together with after or before.",
+      }),
+      filter: t.arg({ type: "FilterToken" }),
+      stateFilter: t.arg({ type: "FilterToken" }),
       backfill: t.arg.boolean({
         required: true,
         defaultValue: false,
         description: "Ask other servers for history that this one lacks.",
       }),
+      tweak: t.arg({ type: FilterInput }),
     },
     complexity: pageCost(20),
-    async resolve(_root, { roomId, first, after, last, before }, context) {
-      signedIn(context);
-      const { position } = domainOf(context).head;
-      const room = isRoomId(roomId) ? await context.load.room(roomId) : null;
-      if (room === null) throw roomNotFound();
-      let page: Promise<Connection<AnyEvent>> | null = null;
-      const paging = { first, after, last, before };
-      return { room, position, page: () => (page ??= context.load.timeline(room, paging, position)) };
+    async resolve(_root, { roomId, ...args }, context) {
+      const view = await visibleRoom(roomId, context);
+      return scrollback(domainOf(context).reading, signedIn(context), view, args);
     },
   }),
 );
+
+/** A room that the requester may see, else `NOT_FOUND`. [EV-9] */
+export async function visibleRoom(roomId: string, context: Context): Promise<RoomView> {
+  signedIn(context);
+  const view = isRoomId(roomId) ? await context.load.room(roomId) : null;
+  if (view === null) throw roomNotFound();
+  return view;
+}

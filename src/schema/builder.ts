@@ -12,6 +12,7 @@ interface SchemaTypes {
     JSON: { Input: unknown; Output: unknown };
     JSONObject: { Input: Record<string, unknown>; Output: Record<string, unknown> };
     ChunkToken: { Input: string; Output: string };
+    FilterToken: { Input: string; Output: string };
     StreamToken: { Input: string; Output: string };
   };
 }

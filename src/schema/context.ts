@@ -1,9 +1,11 @@
 import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
-import type { AnyEvent, StoredEvent } from "../model/event.ts";
+import type { StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
-import type { Connection } from "../model/connection.ts";
+import type { Connection, EventConnection, StateConnection } from "../model/connection.ts";
+import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
+import type { ServerShape } from "../model/server.ts";
 import type { PagingArguments } from "../model/paging.ts";
 
 /** What the types' fields see of a request. The resolvers make it, anew for each. */
@@ -11,7 +13,7 @@ export interface Context {
   /** Null without a valid access token. */
   requester: Requester | null;
   requestId: string;
-  server: { name: string; version: string; registration: "open" | "token" | "closed" };
+  server: ServerShape;
   load: Loaders;
 }
 
@@ -32,12 +34,25 @@ export interface Loaders {
   membership(roomId: string): Promise<Membership | null>;
   lastMessage(room: RoomView): Promise<StoredEvent | null>;
   lastActivity(room: RoomView): Promise<StoredEvent | null>;
-  /** A page of the room's events, nothing beyond stream position `head`: the present one unless given. */
-  timeline(room: RoomView, paging: PagingArguments, head?: number): Promise<Connection<AnyEvent>>;
+  /** A page of the room's events through a filter token. */
+  timeline(room: RoomView, args: PagingArguments & { filter?: string | null }): Promise<EventConnection>;
   stateConnection(
     room: RoomView,
     args: { types?: string[] | null; first: number; after?: string | null },
-  ): Promise<Connection<StoredEvent>>;
+  ): Promise<StateConnection>;
+  /** All descendants by `updates`, in order. [UPD-1] */
+  updates(event: StoredEvent): Promise<StoredEvent[]>;
+  /** The children that a filter bundles into the event. [REL-2] */
+  bundledReplies(event: StoredEvent, filter: Filter): Promise<EventConnection>;
+  replies(
+    event: StoredEvent,
+    args: { relType?: string | null; last: number; before?: string | null },
+  ): Promise<EventConnection>;
+  /** How many children an event has of a relation type; null: of any. [REL-4] */
+  replyCount(event: StoredEvent, relType: string | null): Promise<number>;
+  reactions(event: StoredEvent): Promise<ReactionShape[]>;
+  /** The event in federation form. [EV-6] */
+  federationJson(event: StoredEvent): Promise<Record<string, unknown>>;
   members(
     room: RoomView,
     args: { membership: Membership[]; search?: string | null; first: number; after?: string | null },
@@ -48,6 +63,13 @@ export interface Loaders {
   accessTokens(deviceId: string): Promise<AccessTokenShape[]>;
   /** The place of an event as a chunk token. [SCR-3] */
   cursor(event: StoredEvent): string;
+}
+
+/** Reactions of one key to an event, and the viewer's own among them. [REL-4] */
+export interface ReactionShape {
+  key: string;
+  count: number;
+  ownEventId: string | null;
 }
 
 /** A room's state as of a stream position; null is the present. */

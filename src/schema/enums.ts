@@ -3,6 +3,11 @@ import { builder } from "./builder.ts";
 
 export const ErrorCode = builder.enumType("ErrorCode", { values: errorCodes });
 export const EventKind = builder.enumType("EventKind", { values: ["STATE", "MESSAGE", "EPHEMERAL"] as const });
+export const EventFormat = builder.enumType("EventFormat", { values: ["CLIENT", "FEDERATION"] as const });
+export const RelationOrder = builder.enumType("RelationOrder", {
+  description: "Order within a chunk; paging always goes from the newest to earlier ones.",
+  values: ["NEWEST_LAST", "NEWEST_FIRST"] as const,
+});
 export const RegistrationMode = builder.enumType("RegistrationMode", {
   values: { OPEN: { value: "open" }, TOKEN: { value: "token" }, CLOSED: { value: "closed" } } as const,
 });

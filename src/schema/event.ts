@@ -1,12 +1,11 @@
 import type { AnyEvent, EphemeralEvent as EphemeralShape, StoredEvent } from "../model/event.ts";
-import { actedFrom, clientJson, contentOf, pickFields, qualifiedType } from "../model/event.ts";
+import { actedFrom, contentOf, qualifiedType } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
 import { orderText } from "../model/order.ts";
 import { typedContent } from "../model/content/typed.ts";
 import { builder } from "./builder.ts";
-import { connectionType } from "./connections.ts";
-import type { Context } from "./context.ts";
-import { EventKind } from "./enums.ts";
+import { eventJson, previousContent } from "./eventJson.ts";
+import { EventFormat, EventKind } from "./enums.ts";
 import { Node } from "./node.ts";
 import { Event, EventContent, Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
 import { Profile } from "./user.ts";
@@ -64,9 +63,12 @@ Event.implement({
     }),
     json: t.field({
       type: "JSONObject",
-      description: "The whole event as one JSON document.",
-      args: { fields: t.arg.stringList() },
-      resolve: (event, { fields }, context) => eventJson(event, context, fields ?? null),
+      description: "The whole event as one JSON document. [EV-6]",
+      args: {
+        format: t.arg({ type: EventFormat, required: true, defaultValue: "CLIENT" }),
+        fields: t.arg.stringList(),
+      },
+      resolve: (event, { format, fields }, context) => eventJson(event, { format, fields: fields ?? null }, context),
     }),
     redactedBy: t.field({
       type: MessageEvent,
@@ -103,12 +105,6 @@ Event.implement({
   }),
 });
 
-MessageEvent.implement({
-  interfaces: [Event, Node],
-  isTypeOf: (value) => (value as AnyEvent).kind === "MESSAGE",
-  fields: (t) => ({ id: t.exposeID("eventId") }),
-});
-
 StateEvent.implement({
   interfaces: [Event, Node],
   isTypeOf: (value) => (value as AnyEvent).kind === "STATE",
@@ -118,7 +114,11 @@ StateEvent.implement({
       description: "`_` for the empty key. [EV-2]",
       resolve: (event) => event.stateKey ?? "",
     }),
-    prevContent: t.field({ type: "JSONObject", nullable: true, resolve: previousContent }),
+    prevContent: t.field({
+      type: "JSONObject",
+      nullable: true,
+      resolve: (event, _args, context) => previousContent(event, context),
+    }),
     replacesId: t.exposeID("replacesId", { nullable: true }),
     deleted: t.boolean({
       description: "True when the event deletes its key: it then has no content. [ACT-9]",
@@ -155,28 +155,3 @@ EphemeralEvent.implement({
   isTypeOf: (value) => (value as AnyEvent).kind === "EPHEMERAL",
   fields: (t) => ({ id: t.exposeID("eventId") }),
 });
-
-const json = (event: AnyEvent, context: Context) => eventJson(event, context, null);
-export const EventConnection = connectionType<AnyEvent>("Event", Event, { totals: false, json });
-export const StateConnection = connectionType<StoredEvent>("State", StateEvent, { json });
-
-/** The event in client form as this viewer gets it. [EV-1] */
-export async function eventJson(
-  event: AnyEvent,
-  context: Context,
-  fields: string[] | null,
-): Promise<Record<string, unknown>> {
-  const previous = event.kind === "STATE" ? await previousContent(event, {}, context) : null;
-  const json = clientJson(event, context.requester, previous);
-  return fields === null ? json : pickFields(json, fields);
-}
-
-/** What the slot held before, where the viewer may see that event. */
-async function previousContent(
-  event: StoredEvent,
-  _args: object,
-  context: Context,
-): Promise<Record<string, unknown> | null> {
-  const previous = event.replacesId === null ? null : await context.load.event(event.replacesId);
-  return previous && contentOf(previous);
-}

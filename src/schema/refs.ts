@@ -1,6 +1,7 @@
 import type { TypedContent } from "../model/content/reader.ts";
 import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import type { InviteShape, MemberShape, RoomView, UserShape } from "../model/room.ts";
+import type { EventConnection as EventPage } from "../model/connection.ts";
 import { builder } from "./builder.ts";
 
 // Types that name each other across files are declared here and implemented in their own.
@@ -12,3 +13,4 @@ export const Event = builder.interfaceRef<AnyEvent>("Event");
 export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");
 export const StateEvent = builder.objectRef<StoredEvent>("StateEvent");
 export const EventContent = builder.interfaceRef<TypedContent>("EventContent");
+export const EventConnection = builder.objectRef<EventPage>("EventConnection");

@@ -9,9 +9,9 @@ import { connectionType } from "./connections.ts";
 import { PowerLevelsContent } from "./content.ts";
 import type { Context, StateOf } from "./context.ts";
 import { HistoryVisibility, JoinRule, Membership } from "./enums.ts";
-import { EventConnection, StateConnection } from "./event.ts";
+import { StateConnection } from "./eventConnection.ts";
 import { Node } from "./node.ts";
-import { Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
+import { EventConnection, Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
 import { profileText } from "./user.ts";
 
 const MemberConnection = connectionType<MemberShape>("Member", Member);
@@ -136,6 +136,7 @@ Room.implement({
         after: t.arg({ type: "ChunkToken" }),
         last: t.arg.int(),
         before: t.arg({ type: "ChunkToken" }),
+        filter: t.arg({ type: "FilterToken" }),
       },
       complexity: pageCost(20),
       resolve: (room, args, context) => context.load.timeline(room, args),

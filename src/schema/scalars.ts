@@ -25,10 +25,11 @@ builder.scalarType("JSONObject", {
   parseLiteral: (node, variables) => object(literal(node, variables ?? {})),
 });
 
+token("FilterToken", "Stands for the inputs of the filter query.");
 token("ChunkToken", "A place in an ordered result of unknown size; the cursor of every connection.");
 token("StreamToken", "A choice of rooms and users, and a position in the event stream.");
 
-function token(name: "ChunkToken" | "StreamToken", description: string): void {
+function token(name: "FilterToken" | "ChunkToken" | "StreamToken", description: string): void {
   builder.scalarType(name, {
     description,
     serialize: (value) => value,

@@ -1,13 +1,23 @@
 import { errorCodes } from "../model/errors.ts";
+import type { ServerShape } from "../model/server.ts";
 import { builder } from "./builder.ts";
-import type { Context } from "./context.ts";
 import { ErrorCode, RegistrationMode } from "./enums.ts";
 
-export const Server = builder.objectRef<Context["server"]>("Server").implement({
+const SigningKey = builder.objectRef<ServerShape["signingKeys"][number]>("SigningKey").implement({
+  fields: (t) => ({ keyId: t.exposeString("keyId"), publicKey: t.exposeString("publicKey") }),
+});
+
+export const Server = builder.objectRef<ServerShape>("Server").implement({
   fields: (t) => ({
     name: t.exposeString("name"),
     version: t.exposeString("version"),
     registration: t.expose("registration", { type: RegistrationMode }),
+    signingKeys: t.field({
+      type: [SigningKey],
+      description:
+        "Ed25519 keys, in unpadded base64, that sign events in federation form: over canonical JSON as Matrix has it. [EV-6]",
+      resolve: ({ signingKeys }) => signingKeys,
+    }),
     errorCodes: t.field({
       type: [ErrorCode],
       description: "Every code that `extensions.code` of an error may have.",

@@ -1,7 +1,9 @@
 import type { StoredEvent } from "../model/event.ts";
-import { comparePlaces, justAfter, type Place } from "../model/order.ts";
-import type { Page, Span } from "../model/room.ts";
+import type { Place } from "../model/order.ts";
+import type { Span } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
+import type { Selection } from "../model/selection.ts";
+import { Parameters, selectionCondition } from "./selection.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
 
 /** Beyond every position: the end of a span that has none. */
@@ -13,6 +15,16 @@ export async function eventsById(connection: Connection, eventIds: readonly stri
     connection,
     `SELECT ${eventColumns} FROM event WHERE event.event_id = ANY ($1::text[])`,
     eventIds,
+  );
+  return rows.map(eventOfRow);
+}
+
+/** The events at these stream positions, in no particular order. */
+export async function eventsAt(connection: Connection, positions: readonly number[]): Promise<StoredEvent[]> {
+  const rows = await query<EventRow>(
+    connection,
+    `SELECT ${eventColumns} FROM event WHERE event.position = ANY ($1::bigint[])`,
+    positions,
   );
   return rows.map(eventOfRow);
 }
@@ -35,68 +47,6 @@ export async function eventsBetween(
   return rows.map(eventOfRow);
 }
 
-export interface PageRequest {
-  roomId: string;
-  /** What the reader may see. */
-  spans: readonly Span[];
-  /** Nothing beyond this stream position. */
-  head: number;
-  direction: "before" | "after";
-  /** Exclusive; null is the end that the direction starts from. */
-  from: Place | null;
-  limit: number;
-}
-
-/**
- * Up to `limit` visible events of a room next to a place, oldest first. Each span is probed by the index on the room's
- * order, so that the cost depends on neither the size of the room nor on how much of it is hidden. [SCR-1, SCR-3, EV-9]
- */
-export async function eventPage(connection: Connection, request: PageRequest): Promise<Page<StoredEvent>> {
-  const backwards = request.direction === "before";
-  const order = backwards ? "DESC" : "ASC";
-  const bounds = request.spans.map((span) => boundsOf(span, request));
-  const rows = await query<EventRow>(
-    connection,
-    `SELECT page.* FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[]) AS span(low, low_minor, high, high_minor)
-     CROSS JOIN LATERAL (
-       SELECT ${eventColumns} FROM event
-       WHERE event.room_id = $1 AND (event.major, event.minor) >= (span.low, decode(span.low_minor, 'hex'))
-         AND (event.major, event.minor) < (span.high, decode(span.high_minor, 'hex'))
-         AND event.position <= $6::bigint
-       ORDER BY event.major ${order}, event.minor ${order} LIMIT $7::integer
-     ) AS page
-     ORDER BY page.major ${order}, page.minor ${order} LIMIT $7::integer`,
-    request.roomId,
-    bounds.map(({ low }) => low.major),
-    bounds.map(({ low }) => low.minor),
-    bounds.map(({ high }) => high.major),
-    bounds.map(({ high }) => high.minor),
-    request.head,
-    request.limit + 1,
-  );
-  const items = rows.slice(0, request.limit).map(eventOfRow);
-  const more = rows.length > request.limit;
-  if (backwards) items.reverse();
-  return {
-    items,
-    hasPrevious: backwards ? more : request.from !== null,
-    hasNext: backwards ? request.from !== null : more,
-  };
-}
-
-/**
- * A span cut at the place that the page starts from: one lower and one upper bound. With two of a kind PostgreSQL would
- * begin at the span's end and walk to the place, through half a million events if need be.
- */
-function boundsOf(span: Span, { direction, from }: PageRequest): { low: Place; high: Place } {
-  const low = { major: span.from, minor: "" };
-  const high = justAfter({ major: span.to ?? endless, minor: "" });
-  if (from === null) return { low, high };
-  if (direction === "before") return { low, high: comparePlaces(from, high) < 0 ? from : high };
-  const next = justAfter(from);
-  return { low: comparePlaces(next, low) > 0 ? next : low, high };
-}
-
 /** Newest visible event of each room: `messagesOnly` for the last message, else for the last activity. */
 export async function newestEvents(
   connection: Connection,
@@ -113,7 +63,7 @@ export async function newestEvents(
        SELECT ${eventColumns} FROM event
        WHERE event.room_id = span.room_id AND (event.major, event.minor) >= (span.first, ''::bytea)
          AND (event.major, event.minor) <= (span.last, ''::bytea) AND event.position <= $4::bigint
-         ${messagesOnly ? "AND event.state_key IS NULL AND event.type <> 'm.room.redaction'" : ""}
+         ${messagesOnly ? "AND event.state_key IS NULL AND event.updates_id IS NULL AND event.type <> 'm.room.redaction'" : ""}
        ORDER BY event.major DESC, event.minor DESC LIMIT 1
      ) AS page
      ORDER BY page.room_id, page.major DESC, page.minor DESC`,
@@ -144,42 +94,73 @@ export interface ReplayRequest {
   rooms: readonly string[] | null;
   after: number;
   to: number;
+  selection: Selection;
+  /** Also insertions into the past. [EVS-6] */
+  outOfOrder: boolean;
   limit: number;
 }
 
+/** Events that a replay looks at for each that it may give, before it gives up. */
+const lookedAtPerEvent = 50;
+
 /**
  * What a user's stream would have carried between two positions: the events of rooms while they were joined, each
- * end of a membership included, and their own invites and knocks. One index probe per membership. [EVS-1, STR-3]
- * Out-of-order insertions are left out. [EVS-6]
+ * end of a membership included, and their own invites and knocks, as far as the filter lets them through; own joins in
+ * any case, since something is derived from them. One index probe per membership. [EVS-1, EVS-9, STR-3]
+ * Not complete when there are more than `limit`, or when far more would have to be looked at. [EVS-2]
  */
-export async function replayedEvents(connection: Connection, request: ReplayRequest): Promise<StoredEvent[]> {
-  const rows = await query<EventRow>(
+export async function replayedEvents(
+  connection: Connection,
+  request: ReplayRequest,
+): Promise<{ events: StoredEvent[]; complete: boolean }> {
+  const parameters = new Parameters();
+  const user = parameters.add(request.userId, "text");
+  const rooms = parameters.add(request.rooms, "text[]");
+  const after = parameters.add(request.after, "bigint");
+  const to = parameters.add(request.to, "bigint");
+  const lookedAt = lookedAtPerEvent * (Math.trunc(request.limit) + 1);
+  const condition = selectionCondition(request.selection, parameters, { alone: false });
+  const rows = await query<(EventRow | { event_id: null }) & { looked_at: number }>(
     connection,
-    `WITH period AS (
-       SELECT room_id, from_position, coalesce(to_position, $4::bigint) AS to_position, membership, previous
+    `WITH period AS MATERIALIZED (
+       SELECT room_id, from_position, least(coalesce(to_position, ${to}), ${to}) AS to_position, membership, previous
        FROM membership_period
-       WHERE user_id = $1 AND (to_position IS NULL OR to_position > $3::bigint) AND from_position <= $4::bigint
-         AND ($2::text[] IS NULL OR room_id = ANY ($2::text[]))
-     ), visible AS (
+       WHERE user_id = ${user} AND (to_position IS NULL OR to_position > ${after}) AND from_position <= ${to}
+         AND (${rooms} IS NULL OR room_id = ANY (${rooms}))
+     ), looked_at AS MATERIALIZED (
        SELECT live.position FROM period CROSS JOIN LATERAL (
          SELECT event.position FROM event
-         WHERE event.room_id = period.room_id AND event.major > $3::bigint
-           AND event.major >= period.from_position AND event.major <= least(period.to_position, $4::bigint)
-           AND event.minor = ''::bytea
-         ORDER BY event.major LIMIT $5::integer
+         WHERE event.room_id = period.room_id AND event.major > ${after}
+           AND event.major >= period.from_position AND event.major <= period.to_position AND event.minor = ''::bytea
+         ORDER BY event.major LIMIT ${lookedAt}
        ) AS live
        WHERE period.membership = 'join'
+       ${request.outOfOrder ? insertedWhileJoined(after) : ""}
+       LIMIT ${lookedAt}
+     ), visible AS (
+       SELECT position FROM looked_at
        UNION
        SELECT from_position FROM period
-       WHERE from_position > $3::bigint AND (membership IN ('join', 'invite', 'knock') OR previous IN ('join', 'invite', 'knock'))
-       ORDER BY 1 LIMIT $5::integer
+       WHERE from_position > ${after} AND (membership IN ('join', 'invite', 'knock') OR previous IN ('join', 'invite', 'knock'))
      )
-     SELECT ${eventColumns} FROM visible JOIN event ON event.position = visible.position ORDER BY event.position`,
-    request.userId,
-    request.rooms,
-    request.after,
-    request.to,
-    request.limit,
+     SELECT counted.looked_at, found.* FROM (SELECT count(*)::integer AS looked_at FROM looked_at) AS counted
+     LEFT JOIN LATERAL (
+       SELECT ${eventColumns} FROM visible JOIN event ON event.position = visible.position
+       WHERE ${condition === "" ? "true" : `((${condition}) OR (event.type = 'm.room.member' AND event.state_key = ${user}))`}
+       ORDER BY event.position LIMIT ${2 * (Math.trunc(request.limit) + 1)}
+     ) AS found ON true ORDER BY found.position`,
+    ...parameters.values,
   );
-  return rows.map(eventOfRow);
+  const found = rows.filter((row): row is EventRow & { looked_at: number } => row.event_id !== null);
+  // Twice the limit, since some of what is found may be unwanted for reasons that only the stream knows.
+  const complete = found.length <= 2 * request.limit && rows[0]!.looked_at < lookedAt;
+  return { events: found.map(eventOfRow), complete };
+}
+
+function insertedWhileJoined(after: string): string {
+  return `UNION ALL
+       SELECT event.position FROM period JOIN event ON event.room_id = period.room_id
+         AND event.inserted_after_id IS NOT NULL AND event.position > ${after}
+         AND event.position >= period.from_position AND event.position <= period.to_position
+       WHERE period.membership = 'join'`;
 }

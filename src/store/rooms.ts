@@ -135,6 +135,68 @@ export async function roomsOfUserAt(
   return rows.map((row) => ({ roomId: row.room_id, membership: row.membership }));
 }
 
+export interface RoomAt {
+  roomId: string;
+  membership: Membership;
+  /** Position of the event that made it so. */
+  from: number;
+  /** The membership at the earlier position, if there is one. */
+  before: Membership | null;
+  /** Where the last join before the present membership ended; null if there was none. */
+  joinEnded: number | null;
+  /** For joined rooms, the position of the newest event. */
+  activity: number;
+}
+
+/**
+ * Rooms in which a user had a membership at a stream position, with what it was at an earlier one (null: no such); one
+ * index probe per room. [SYN-2, SYN-6]
+ */
+export async function roomsOfUserSince(
+  connection: Connection,
+  userId: string,
+  position: number,
+  since: number | null,
+): Promise<RoomAt[]> {
+  const rows = await query<{
+    room_id: string;
+    membership: Membership;
+    from_position: number;
+    before: Membership | null;
+    join_ended: number | null;
+    activity: number | null;
+  }>(
+    connection,
+    `SELECT period.room_id, period.membership, period.from_position::float8 AS from_position,
+       (SELECT earlier.membership FROM membership_period AS earlier
+        WHERE earlier.user_id = $1 AND earlier.room_id = period.room_id AND earlier.from_position <= $3::bigint
+          AND (earlier.to_position IS NULL OR earlier.to_position > $3::bigint)) AS before,
+       (SELECT max(earlier.to_position)::float8 FROM membership_period AS earlier
+        WHERE earlier.user_id = $1 AND earlier.room_id = period.room_id AND earlier.membership = 'join'
+          AND earlier.to_position <= $2::bigint) AS join_ended,
+       newest.major::float8 AS activity
+     FROM membership_period AS period
+     LEFT JOIN LATERAL (
+       SELECT event.major FROM event
+       WHERE event.room_id = period.room_id AND (event.major, event.minor) < ($2::bigint + 1, ''::bytea)
+       ORDER BY event.major DESC, event.minor DESC LIMIT 1
+     ) AS newest ON period.membership = 'join'
+     WHERE period.user_id = $1 AND period.from_position <= $2::bigint
+       AND (period.to_position IS NULL OR period.to_position > $2::bigint)`,
+    userId,
+    position,
+    since,
+  );
+  return rows.map((row) => ({
+    roomId: row.room_id,
+    membership: row.membership,
+    from: row.from_position,
+    before: row.before,
+    joinEnded: row.join_ended,
+    activity: row.activity ?? row.from_position,
+  }));
+}
+
 /** A user's rooms by membership, the latest change first. */
 export async function roomsOfUser(
   connection: Connection,

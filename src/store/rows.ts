@@ -54,6 +54,11 @@ export function eventOfRow(row: EventRow): StoredEvent {
   };
 }
 
+/** Events of JSON that PostgreSQL made of such rows, in their order. */
+export function eventsOfJson(json: string): StoredEvent[] {
+  return (JSON.parse(json) as EventRow[]).map(eventOfRow);
+}
+
 function relationsOfJson(json: string): EventRelation[] {
   const relations = JSON.parse(json) as { type: string; event_id: string; key?: string }[];
   return relations.map(({ type, event_id, key }) => ({ type, eventId: event_id, key: key ?? null }));

@@ -15,7 +15,7 @@ export interface SlotAt {
 }
 
 /** The event that holds a slot at a place: the index on slots gives it by one probe. */
-const holder = `SELECT ${eventColumns} FROM event
+export const holder = `SELECT ${eventColumns} FROM event
   WHERE event.room_id = slot.room_id AND event.type = slot.type AND event.state_key = slot.state_key
     AND event.in_force AND event.major <= slot.at
   ORDER BY event.major DESC, event.minor DESC LIMIT 1`;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { jsonObject } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
+import { indexedText } from "../../model/ids.ts";
 
 const text = z.strictObject({
   body: z.string(),
@@ -28,6 +29,8 @@ export const messageContentInput = z.strictObject({
   text: text.nullish(),
   media: media.nullish(),
   location: location.nullish(),
+  /** The key of a reaction. [REL-4] */
+  reaction: indexedText.nullish(),
   custom: jsonObject.nullish(),
 });
 
@@ -45,6 +48,7 @@ export function messageContent(input: z.output<typeof messageContentInput>, fiel
     return { msgtype, body, url: mxc, info, external_url: externalUrl ?? undefined };
   }
   if (input.location) return { msgtype: "m.location", body: input.location.body, geo_uri: input.location.geoUri };
+  if (typeof input.reaction === "string") return {};
   if (input.custom) return input.custom;
   throw badInput(field, "gives no content");
 }

@@ -23,6 +23,7 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
   if (target === undefined) throw eventNotFound();
   const access = await accessToRooms(tools.database.reader, requester.userId, [target.roomId]);
   if (!maySee(target, access.get(target.roomId))) throw eventNotFound();
+  if (target.content === null) throw badInput("eventId", "names a deletion, which has no content to redact");
   if (target.type === "m.room.redaction") throw badInput("eventId", "names a redaction, which can't be redacted");
 
   const content = canonicalJson(input.reason ? { reason: input.reason } : {}, "content");

@@ -2,18 +2,27 @@ import { z } from "zod";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
-import { isServersOwn, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
-import { clientChosenId, roomId, userId } from "../../model/ids.ts";
+import { isServersOwn, plainType, type EventDraft, type EventRelation, type StoredEvent } from "../../model/event.ts";
+import { clientChosenId, eventId, indexedText, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, appending, commonInput, type ActionTools } from "./act.ts";
+import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { checkParents } from "./parents.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
 
+const relation = z.strictObject({
+  type: indexedText,
+  eventId,
+  key: indexedText.nullish(),
+});
 const message = z.strictObject({
   type: z.string().default("m.room.message"),
   content: messageContentInput,
+  updates: eventId.nullish(),
+  relatesTo: z.array(relation).max(20, "names more than 20 events").nullish(),
   mentions: z.array(userId).max(500, "mentions more than 500 users").nullish(),
   actionId: clientChosenId.nullish(),
 });
+type Message = z.output<typeof message>;
 const { suppressOnStream } = commonInput;
 const sendMessageInput = z.strictObject({ roomId, message, suppressOnStream });
 const sendMessagesInput = z.strictObject({
@@ -52,16 +61,20 @@ function send(
     name,
     input,
     roomId: input.roomId,
-    plan: appending(drafts, tools),
+    async plan(known, connection) {
+      const room = present(known);
+      await checkParents(connection, requester.userId, input.roomId, drafts, field);
+      return { append: authoriseAll(drafts, room, tools.serverName), room };
+    },
   });
 }
 
-function draftOf(
-  sender: string,
-  message: z.output<typeof sendMessagesInput>["messages"][number],
-  field: string,
-): EventDraft {
-  const type = plainType(message.type, "MESSAGE", `${field}.type`);
+function draftOf(sender: string, message: Message, field: string): EventDraft {
+  const asked = plainType(message.type, "MESSAGE", `${field}.type`);
+  const isReaction = typeof message.content.reaction === "string";
+  // The default type is that of texts; what only has a key to show is a reaction.
+  const type = isReaction && asked === "m.room.message" ? "m.reaction" : asked;
+  const relatesTo = relationsOf(message, field);
   if (isServersOwn(type)) throw badInput(`${field}.type`, `${type} is not sent as a message`);
   const content = {
     ...messageContent(message.content, `${field}.content`),
@@ -71,6 +84,22 @@ function draftOf(
     type,
     sender,
     content: canonicalJson(content, `${field}.content`),
+    ...(message.updates ? { updatesId: message.updates } : {}),
+    ...(relatesTo.length > 0 ? { relatesTo } : {}),
     ...(message.actionId ? { actionId: message.actionId } : {}),
   };
+}
+
+/** The relations of a message; a reaction's one relation carries its key. [REL-1, REL-4] */
+function relationsOf({ relatesTo, content }: Message, field: string): EventRelation[] {
+  const relations = (relatesTo ?? []).map(({ type, eventId, key }) => ({ type, eventId, key: key ?? null }));
+  const names = relations.map(({ type, eventId }) => `${type} ${eventId}`);
+  if (new Set(names).size < names.length) throw badInput(`${field}.relatesTo`, "names the same relation twice");
+  const { reaction } = content;
+  if (typeof reaction !== "string") return relations;
+  const [only] = relations;
+  if (relations.length !== 1 || only?.type !== "m.annotation" || (only.key ?? reaction) !== reaction) {
+    throw badInput(`${field}.relatesTo`, "of a reaction names one event, as m.annotation, without another key");
+  }
+  return [{ ...only, key: reaction }];
 }

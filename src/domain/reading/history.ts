@@ -1,48 +1,9 @@
-import type { AnyEvent, StoredEvent } from "../../model/event.ts";
-import type { Connection } from "../../model/connection.ts";
-import type { Place } from "../../model/order.ts";
-import { readPaging, type PagingArguments } from "../../model/paging.ts";
+import type { StoredEvent } from "../../model/event.ts";
 import type { RoomView } from "../../model/room.ts";
-import type { Tokens } from "../../model/tokens.ts";
-import { eventPage, eventsById, newestEvents, previousEventId } from "../../store/events.ts";
+import { eventsById, newestEvents, previousEventId } from "../../store/events.ts";
 import type { Reading } from "./reading.ts";
 import { stateInSlots, type Slot } from "./state.ts";
 import { accessToRooms, maySee } from "./views.ts";
-
-/** Events of a page unless the call says how many. */
-const defaultPage = 20;
-
-/** Chunk tokens of the room order: scrollback, timeline and `cursor` share them. [STR-4] */
-export function placeToken(tokens: Tokens, event: StoredEvent): string {
-  return tokens.chunk("room", event.roomId, [event.place.major, event.place.minor]);
-}
-
-function placeOfToken(tokens: Tokens, token: string, roomId: string): Place {
-  const [major, minor] = tokens.readChunk(token, "room", roomId) as [number, string];
-  return { major, minor };
-}
-
-/**
- * A page of a room's events, oldest first; only what the view may see. [SCR-1, SCR-3, EV-9]
- * Nothing beyond `upTo`: whoever gives a stream token with the page gives the token's position, so that the stream goes
- * on exactly where the page ends. [EVS-3]
- */
-export async function roomPage(
-  { connection, tokens, head }: Reading,
-  view: RoomView,
-  args: PagingArguments,
-  upTo = head.position,
-): Promise<Connection<AnyEvent>> {
-  const { direction, limit, token } = readPaging(args, defaultPage);
-  const from = token === null ? null : placeOfToken(tokens, token, view.roomId);
-  const { roomId, spans } = view;
-  const page = await eventPage(connection, { roomId, spans, head: upTo, direction, from, limit });
-  return {
-    edges: page.items.map((node) => ({ node, cursor: placeToken(tokens, node) })),
-    hasPreviousPage: page.hasPrevious,
-    hasNextPage: page.hasNext,
-  };
-}
 
 /**
  * Those of these events that the user may see, by id; two statements, or three. [EV-9]

@@ -1,5 +1,6 @@
 import type { Membership } from "../../model/content/typed.ts";
 import type { StoredEvent } from "../../model/event.ts";
+import { membershipSet } from "../rules/membership.ts";
 import type { Follower } from "./follower.ts";
 
 /** A user with open streams, and where they stand at the position that was passed last. */
@@ -78,12 +79,6 @@ export class Audience {
     present.delete(user);
     if (present.size === 0) this.#byRoom.delete(roomId);
   }
-}
-
-/** The membership that a membership event sets; null when it deletes it. */
-export function membershipSet(event: StoredEvent): Membership | null {
-  if (event.content === null) return null;
-  return (JSON.parse(event.content) as { membership?: Membership }).membership ?? null;
 }
 
 /** The same judgement for one user, event by event, for events that passed before the user was in the audience. */

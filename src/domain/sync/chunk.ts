@@ -1,13 +1,17 @@
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import type { AnyEvent, EphemeralEvent, StoredEvent } from "../../model/event.ts";
+import type { Filter } from "../../model/filter.ts";
 import type { Tokens } from "../../model/tokens.ts";
-import { placeToken } from "../reading/history.ts";
-import { membershipSet } from "./audience.ts";
+import { placeToken } from "../reading/pages.ts";
+import { membershipSet } from "../rules/membership.ts";
 import type { Follower, Step } from "./follower.ts";
+import type { Wish } from "./wish.ts";
 
 /** One delivery of the event stream. [EVS-1] */
 export interface StreamChunk {
   events: AnyEvent[];
+  /** Shapes the events' JSON. */
+  filter: Filter;
   /** The new position, as a token for the same rooms and users. */
   stream: string;
   limited: boolean;
@@ -21,15 +25,21 @@ export interface StreamChunk {
 
 /** Turns a follower's steps into chunks, with what is derived from their events. */
 export function chunkOf(step: Step, follower: Follower, tokens: Tokens, base: string, serverName: string): StreamChunk {
-  const { userId } = follower.base;
-  const own = step.events.filter((event) => event.type === "m.room.member" && event.stateKey === userId);
+  const { wish } = follower;
+  const { userId } = wish.base;
+  const wanted = step.events.filter((event) => wish.wants(event));
+  const own = wanted.filter((event) => event.type === "m.room.member" && event.stateKey === userId);
   const left = own.filter((event) => ["leave", "ban", null].includes(membershipSet(event)));
   const gone = new Set(left.map((event) => event.roomId));
   return {
-    events: step.events.flatMap((event) => withScrollback(event, userId, tokens, serverName)),
+    events: step.events.flatMap((event) => [
+      ...(wish.wants(event) ? [event] : []),
+      ...derived(event, wish, tokens, serverName),
+    ]),
+    filter: wish.filter,
     stream: tokens.streamAt(base, step.position),
     limited: step.limited,
-    roomIds: [...new Set(step.events.map((event) => event.roomId))].filter((roomId) => !gone.has(roomId)),
+    roomIds: [...new Set(wanted.map((event) => event.roomId))].filter((roomId) => !gone.has(roomId)),
     invites: own.filter((event) => membershipSet(event) === "invite"),
     left,
   };
@@ -39,8 +49,8 @@ export function chunkOf(step: Step, follower: Follower, tokens: Tokens, base: st
  * A join of the viewer is followed by where to scroll back from: derived from the join, so that it comes again when the
  * join is replayed. [EVS-9]
  */
-function withScrollback(event: StoredEvent, userId: string, tokens: Tokens, serverName: string): AnyEvent[] {
-  if (event.type !== "m.room.member" || event.stateKey !== userId || membershipSet(event) !== "join") return [event];
+function derived(event: StoredEvent, wish: Wish, tokens: Tokens, serverName: string): EphemeralEvent[] {
+  if (!wish.isOwnJoin(event)) return [];
   const scrollback: EphemeralEvent = {
     kind: "EPHEMERAL",
     eventId: `ephemeral_${Buffer.from(`${event.roomId} m.homeserver.scrollback ${serverName}`).toString("base64url")}`,
@@ -50,5 +60,5 @@ function withScrollback(event: StoredEvent, userId: string, tokens: Tokens, serv
     sentAt: event.sentAt,
     content: canonicalJson({ token: placeToken(tokens, event) }, "content"),
   };
-  return [event, scrollback];
+  return wish.wantsDerived(scrollback) ? [scrollback] : [];
 }

@@ -1,19 +1,22 @@
 import { LRUCache } from "lru-cache";
+import type { Filter } from "../../model/filter.ts";
 import type { Log } from "../../model/ports.ts";
 import type { StreamToken } from "../../model/tokens.ts";
 import type { Connection } from "../../store/database.ts";
 import { replayedEvents } from "../../store/events.ts";
 import { roomsOfUserAt } from "../../store/rooms.ts";
 import { Audience, LoneObserver } from "./audience.ts";
+import { everything } from "../filters.ts";
 import { Follower } from "./follower.ts";
 import type { Head } from "./head.ts";
+import { Wish } from "./wish.ts";
 
 export interface EventStream {
   /**
    * Opens a stream from a token's position, or from now on when it has none. [EVS-1, EVS-3]
    * The follower is fed until `close`; the caller pulls its steps.
    */
-  open(token: StreamToken, tokenId: string): Promise<Follower>;
+  open(token: StreamToken, tokenId: string, options?: { filter?: Filter; outOfOrder?: boolean }): Promise<Follower>;
   close(follower: Follower): void;
   /** Ends the streams that were opened with these access tokens. [ACC-2] */
   end(tokenIds: readonly string[], failure: Error): void;
@@ -55,7 +58,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   head.onPassed((events, to) => {
     for (const event of events) {
       for (const follower of audience.pass(event)) {
-        if (follower.wants(event)) follower.offer(event);
+        if (follower.wish.concerns(event)) follower.offer(event);
       }
     }
     for (const follower of open) follower.passed(to);
@@ -69,11 +72,14 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   /** Replays from the store between two positions; gives up with `limited` when that is too much. */
   async function replay(follower: Follower, after: number, to: number): Promise<void> {
     if (after >= to) return;
-    const { userId, rooms } = follower.base;
-    // Some of the events found may be unwanted: suppressed ones don't count towards the bound.
-    const events = await replayedEvents(reader, { userId, rooms, after, to, limit: 2 * replayLimit + 1 });
-    const wanted = events.filter((event) => follower.wants(event));
-    if (wanted.length > replayLimit || events.length > 2 * replayLimit) follower.limit();
+    const { wish } = follower;
+    const { userId, rooms } = wish.base;
+    const { events, complete } = await replayedEvents(reader, {
+      ...{ userId, rooms, after, to, outOfOrder: wish.outOfOrder, selection: wish.filter.selection },
+      limit: replayLimit,
+    });
+    const wanted = events.filter((event) => wish.concerns(event));
+    if (wanted.length > replayLimit || !complete) follower.limit();
     else for (const event of wanted) follower.offer(event);
   }
 
@@ -83,7 +89,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     if (missed === null) return false;
     const observer = new LoneObserver(follower.base.userId, rooms);
     for (const event of missed) {
-      if (observer.sees(event) && follower.wants(event)) follower.offer(event);
+      if (observer.sees(event) && follower.wish.concerns(event)) follower.offer(event);
     }
     follower.passed(head.position);
     audience.add(follower, observer.rooms());
@@ -92,9 +98,10 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   }
 
   return {
-    async open(token, tokenId) {
+    async open(token, tokenId, { filter = everything, outOfOrder = false } = {}) {
       const base = { userId: token.userId, deviceId: token.deviceId, rooms: token.rooms, users: token.users };
-      const follower = new Follower(base, tokenId, head.position, Math.max(options.backlogLimit, replayLimit));
+      const wish = new Wish(base, filter, outOfOrder);
+      const follower = new Follower(wish, tokenId, head.position, Math.max(options.backlogLimit, replayLimit));
       const failure = revoked.get(tokenId);
       if (failure !== undefined) follower.end(failure);
       opening.add(follower);

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../../model/event.ts";
 import type { StreamBase } from "../../model/tokens.ts";
+import type { Wish } from "./wish.ts";
 
 /** One step of a stream: the events that a follower gets, and the position reached with them. [EVS-1] */
 export interface Step {
@@ -17,9 +18,8 @@ const eventsPerStep = 100;
  * slow lets events pile up here, and past the bound they are dropped for one `limited` step. [EVS-13]
  */
 export class Follower {
-  readonly base: StreamBase;
+  readonly wish: Wish;
   readonly tokenId: string;
-  readonly #rooms: Set<string> | null;
   readonly #bound: number;
   #pending: StoredEvent[] = [];
   /** The position of the newest event that was looked at for this follower. */
@@ -31,10 +31,9 @@ export class Follower {
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(base: StreamBase, tokenId: string, position: number, bound: number) {
-    this.base = base;
+  constructor(wish: Wish, tokenId: string, position: number, bound: number) {
+    this.wish = wish;
     this.tokenId = tokenId;
-    this.#rooms = base.rooms === null ? null : new Set(base.rooms);
     this.#bound = bound;
     this.#seen = position;
     this.#delivered = position;
@@ -42,15 +41,11 @@ export class Follower {
     this.#idleDue = true;
   }
 
-  /** Whether the follower asked for this event, which its user may see. [STR-1, ACT-15] */
-  wants(event: StoredEvent): boolean {
-    if (this.#rooms !== null && !this.#rooms.has(event.roomId)) return false;
-    if (event.insertedAfterId !== null) return false;
-    const acted = event.sender === this.base.userId && event.action?.deviceId === this.base.deviceId;
-    return !(event.suppressed && acted);
+  get base(): StreamBase {
+    return this.wish.base;
   }
 
-  /** Takes an event that it wants. */
+  /** Takes an event that concerns it. */
   offer(event: StoredEvent): void {
     this.#seen = event.position;
     if (this.#limited) return;

@@ -1,0 +1,53 @@
+import { badInput, HearthError } from "../../model/errors.ts";
+import type { EventDraft, StoredEvent } from "../../model/event.ts";
+import type { UserId } from "../../model/ids.ts";
+import type { Connection } from "../../store/database.ts";
+import { eventsById } from "../../store/events.ts";
+import { accessToRooms, maySee } from "../reading/views.ts";
+
+/**
+ * Checks what messages update and relate to: messages of the same room that the sender may see, else `BAD_INPUT`; and
+ * only the parent's sender may update it, else `FORBIDDEN`, but for calls, in which the other side takes part. [REL-1, UPD-2]
+ */
+export async function checkParents(
+  connection: Connection,
+  sender: UserId,
+  roomId: string,
+  drafts: readonly EventDraft[],
+  field: (index: number) => string,
+): Promise<void> {
+  const ids = drafts.flatMap(({ updatesId, relatesTo }) => [
+    ...(updatesId === undefined ? [] : [updatesId]),
+    ...(relatesTo ?? []).map(({ eventId }) => eventId),
+  ]);
+  if (ids.length === 0) return;
+  const access = (await accessToRooms(connection, sender, [roomId])).get(roomId);
+  const found = await eventsById(connection, [...new Set(ids)]);
+  const parents = new Map(
+    found.filter((event) => event.roomId === roomId && maySee(event, access)).map((event) => [event.eventId, event]),
+  );
+  for (const [index, draft] of drafts.entries()) {
+    if (draft.updatesId !== undefined) {
+      const parent = parentOf(parents, draft.updatesId, `${field(index)}.updates`);
+      checkUpdate(draft, parent, `${field(index)}.updates`);
+    }
+    for (const [n, { eventId }] of (draft.relatesTo ?? []).entries()) {
+      parentOf(parents, eventId, `${field(index)}.relatesTo.${n}.eventId`);
+    }
+  }
+}
+
+function parentOf(parents: ReadonlyMap<string, StoredEvent>, eventId: string, field: string): StoredEvent {
+  const parent = parents.get(eventId);
+  if (parent?.kind !== "MESSAGE") throw badInput(field, "names no message event of this room");
+  return parent;
+}
+
+function checkUpdate(draft: EventDraft, parent: StoredEvent, field: string): void {
+  // Its content is gone for good, and must not come back by an edit.
+  if (parent.redactedById !== null) throw badInput(field, "names an event that was redacted");
+  const inCall = draft.type.startsWith("m.call.") && parent.type === "m.call.invite";
+  if (parent.sender !== draft.sender && !inCall) {
+    throw new HearthError("FORBIDDEN", "Only the sender of an event may update it.", { field });
+  }
+}

@@ -1,0 +1,62 @@
+import type { EventConnection } from "../../model/connection.ts";
+import type { StoredEvent } from "../../model/event.ts";
+import type { Filter } from "../../model/filter.ts";
+import { checkLimit } from "../../model/paging.ts";
+import type { RoomView } from "../../model/room.ts";
+import { eventsById } from "../../store/events.ts";
+import { rootOfUpdates } from "../../store/relations.ts";
+import { inSpans } from "../rules/visibility.ts";
+import { placeToken, readPages } from "./pages.ts";
+import type { Reading } from "./reading.ts";
+
+/** The events around one, which is always among them. [CTX-1] */
+export interface ContextWindow {
+  event: StoredEvent;
+  view: RoomView;
+  events: EventConnection;
+  /** The stream position at the end of the window, where its state is read. */
+  end: number;
+}
+
+/**
+ * The window around an event that the reader may see. Where the filter bundles updates, that of an update is its
+ * parent's, which holds it. Throws `BAD_INPUT` for limits out of range.
+ */
+export async function contextWindow(
+  reading: Reading,
+  view: RoomView,
+  event: StoredEvent,
+  args: { before: number; after: number; filter: Filter },
+): Promise<ContextWindow> {
+  const { filter } = args;
+  const limits = { before: checkLimit(args.before, "before"), after: checkLimit(args.after, "after") };
+  const middle = filter.selection.hidesUpdates ? await rootOf(reading, view, event) : event;
+  const upTo = reading.head.position;
+  const [before, after] = await Promise.all(
+    (["before", "after"] as const).map(async (direction) => {
+      const rooms = [{ view, from: middle.place }];
+      const [page] = await readPages(reading, { rooms, upTo, direction, limit: limits[direction], filter });
+      return page!();
+    }),
+  );
+  const own = { node: middle, cursor: placeToken(reading.tokens, middle) };
+  const last = after!.edges.at(-1)?.node;
+  return {
+    event,
+    view,
+    end: last?.kind === undefined || last.kind === "EPHEMERAL" ? middle.place.major : last.place.major,
+    events: {
+      edges: [...before!.edges, own, ...after!.edges],
+      hasPreviousPage: before!.hasPreviousPage,
+      hasNextPage: after!.hasNextPage,
+      filter,
+      moreBefore: before!.moreBefore,
+    },
+  };
+}
+
+async function rootOf({ connection }: Reading, view: RoomView, event: StoredEvent): Promise<StoredEvent> {
+  if (event.updatesId === null) return event;
+  const [root] = await eventsById(connection, [await rootOfUpdates(connection, event.eventId)]);
+  return root && inSpans(root.place, view.spans) ? root : event;
+}

@@ -1,0 +1,58 @@
+import type { StateConnection } from "../../model/connection.ts";
+import type { Filter } from "../../model/filter.ts";
+import { checkLimit } from "../../model/paging.ts";
+import { passes } from "../../model/patterns.ts";
+import type { RoomView } from "../../model/room.ts";
+import { countRoomStates, roomStates } from "../../store/difference.ts";
+import type { Reading } from "./reading.ts";
+
+/** A room's state without `first` is whole; but no answer holds more events of one room than this. */
+const maxState = 10_000;
+
+/** A room whose state is read at a stream position; with `since` only what changed after it, deleted slots included. */
+export interface StateOfRoom {
+  view: RoomView;
+  at: number;
+  since: number | null;
+}
+
+/**
+ * A page of the state of each of these rooms, by type and state key, through a filter; a fixed number of statements
+ * whatever the number of rooms. Without `first`, all of it. [SYN-1, SYN-2, SYN-3, SYN-7]
+ */
+export async function stateConnections(
+  { connection, tokens }: Reading,
+  rooms: readonly StateOfRoom[],
+  args: { filter: Filter; first?: number | null; after?: string | null },
+): Promise<(() => StateConnection)[]> {
+  const { selection } = args.filter;
+  const limit = typeof args.first === "number" ? checkLimit(args.first, "first") : maxState;
+  const asked = rooms
+    .map((room, index) => ({
+      ...room,
+      index,
+      roomId: room.view.roomId,
+      at: Math.min(room.view.until ?? room.at, room.at),
+    }))
+    .filter(({ roomId }) => passes(selection.rooms, roomId));
+  const after = args.after && rooms[0] ? tokens.readChunk(args.after, "state", rooms[0].view.roomId) : null;
+  const [type, stateKey] = (after ?? []) as string[];
+  const states = await roomStates(connection, {
+    ...{ rooms: asked, selection, limit },
+    after: after === null ? null : { type: type!, stateKey: stateKey! },
+  });
+  const stateOf = new Map(asked.map((room, n) => [room.index, { room, state: states[n]! }]));
+  return rooms.map((_room, index) => () => {
+    const { room, state } = stateOf.get(index) ?? {};
+    return {
+      edges: (state?.events() ?? []).map((node) => ({
+        node,
+        cursor: tokens.chunk("state", node.roomId, [node.type, node.stateKey ?? ""]),
+      })),
+      filter: args.filter,
+      hasPreviousPage: after !== null,
+      hasNextPage: state?.more ?? false,
+      total: async () => (room && (state?.more || after) ? countRoomStates(connection, { room, selection }) : null),
+    };
+  });
+}

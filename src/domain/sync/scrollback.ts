@@ -1,0 +1,56 @@
+import { badInput } from "../../model/errors.ts";
+import type { EventConnection } from "../../model/connection.ts";
+import type { Filter, FilterInput } from "../../model/filter.ts";
+import { readPaging, type PagingArguments } from "../../model/paging.ts";
+import type { Requester } from "../../model/requester.ts";
+import type { RoomView } from "../../model/room.ts";
+import { readFilter } from "../filters.ts";
+import { defaultPage, roomPage } from "../reading/pages.ts";
+import type { Reading } from "../reading/reading.ts";
+import { demandRoom, differences, readSince, type Since } from "./difference.ts";
+
+export interface ScrollbackArguments extends PagingArguments {
+  stream?: string | null;
+  filter?: string | null;
+  stateFilter?: string | null;
+  tweak?: FilterInput | null;
+}
+
+/** A room, opened or scrolled. [SCR] */
+export interface Scrollback {
+  view: RoomView;
+  since: Since;
+  filter: Filter;
+  stateFilter: Filter;
+  /** The head when the reading began: what comes later comes down the stream. [EVS-3] */
+  position: number;
+  incremental: boolean;
+  events: EventConnection;
+}
+
+/**
+ * The newest page of a room, the one next to a chunk token, or what is new since a stream token. [SCR-1, SCR-2]
+ * Throws `BAD_TOKEN`, and `BAD_INPUT` for limits out of range and arguments that contradict each other.
+ */
+export async function scrollback(
+  reading: Reading,
+  requester: Requester,
+  view: RoomView,
+  args: ScrollbackArguments,
+): Promise<Scrollback> {
+  const place = args.after ? "after" : args.before ? "before" : null;
+  if (args.stream && place !== null) throw badInput("stream", `can't go together with ${place}`);
+  const since = await readSince(reading, requester, args.stream);
+  demandRoom(since, view.roomId);
+  const filter = readFilter(reading.tokens, args.filter, args.tweak);
+  const stateFilter = readFilter(reading.tokens, args.stateFilter);
+  const { position } = reading.head;
+  const opened = { view, since, filter, stateFilter, position };
+  if (since.position === null) {
+    return { ...opened, incremental: false, events: await roomPage(reading, view, args, filter, position) };
+  }
+  const { limit } = readPaging(args, filter.definition.limit ?? defaultPage);
+  const request = { upTo: position, limit, filter };
+  const [difference] = await differences(reading, [{ view, since: since.position }], request);
+  return { ...opened, incremental: difference!.incremental, events: difference!.timeline() };
+}

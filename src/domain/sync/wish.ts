@@ -1,0 +1,56 @@
+import type { EphemeralEvent, StoredEvent } from "../../model/event.ts";
+import type { Filter } from "../../model/filter.ts";
+import { passes, patternsOf, type Patterns } from "../../model/patterns.ts";
+import type { StreamBase } from "../../model/tokens.ts";
+import { selects } from "../rules/filter.ts";
+import { membershipSet } from "../rules/membership.ts";
+
+/** What an open stream asks for, of all that its user may see. [EVS-1] */
+export class Wish {
+  readonly base: StreamBase;
+  readonly filter: Filter;
+  /** Also what is inserted into the past of a room. [EVS-6] */
+  readonly outOfOrder: boolean;
+  readonly #rooms: Set<string> | null;
+  readonly #users: Set<string> | null;
+  readonly #userPatterns: Patterns;
+
+  constructor(base: StreamBase, filter: Filter, outOfOrder: boolean) {
+    this.base = base;
+    this.filter = filter;
+    this.outOfOrder = outOfOrder;
+    this.#rooms = base.rooms && new Set(base.rooms);
+    this.#users = base.users && new Set(base.users);
+    this.#userPatterns = patternsOf(filter.definition.users);
+  }
+
+  /** Whether the event comes down the stream. [STR-1, ACT-15] */
+  wants(event: StoredEvent): boolean {
+    if (this.#rooms !== null && !this.#rooms.has(event.roomId)) return false;
+    if (event.insertedAfterId !== null && !this.outOfOrder) return false;
+    const acted = event.sender === this.base.userId && event.action?.deviceId === this.base.deviceId;
+    if (event.suppressed && acted) return false;
+    if (event.type === "m.room.member.profile" && !this.#wantsUser(event.stateKey ?? "")) return false;
+    return selects(this.filter.selection, event);
+  }
+
+  /** Whether the event has to be looked at: it is wanted, or what is derived from it may be. */
+  concerns(event: StoredEvent): boolean {
+    return this.wants(event) || (this.isOwnJoin(event) && (this.#rooms === null || this.#rooms.has(event.roomId)));
+  }
+
+  wantsDerived(event: EphemeralEvent): boolean {
+    return selects(this.filter.selection, event);
+  }
+
+  /** A join of the stream's own user, which scrolling back is derived from. [EVS-9] */
+  isOwnJoin(event: StoredEvent): boolean {
+    const own = event.type === "m.room.member" && event.stateKey === this.base.userId;
+    return own && event.insertedAfterId === null && membershipSet(event) === "join";
+  }
+
+  /** Presence and profile changes come of the users that both token and filter take in. [STR-1, FIL-2] */
+  #wantsUser(userId: string): boolean {
+    return (this.#users === null || this.#users.has(userId)) && passes(this.#userPatterns, userId);
+  }
+}

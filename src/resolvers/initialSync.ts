@@ -1,0 +1,138 @@
+import {
+  initialSync,
+  leftRooms,
+  syncInvites,
+  syncRooms,
+  syncToken,
+  type InitialSync as SyncShape,
+  type SyncRoom as SyncRoomShape,
+} from "../domain/sync/initialSync.ts";
+import type { AnyEvent } from "../model/event.ts";
+import { builder, pageCost } from "../schema/builder.ts";
+import { connectionType } from "../schema/connections.ts";
+import { StateConnection } from "../schema/eventConnection.ts";
+import { LeftRoom } from "../schema/leftRoom.ts";
+import { Presence } from "../schema/presence.ts";
+import { Event, EventConnection, Invite, Room } from "../schema/refs.ts";
+import { domainOf, loadersOfSync, signedIn } from "./context.ts";
+import { FilterInput } from "./filters.ts";
+
+interface CompactShape {
+  events: AnyEvent[];
+  timeline: string[];
+  state: string[];
+}
+
+const CompactRoom = builder.objectRef<CompactShape>("CompactRoom").implement({
+  fields: (t) => ({
+    events: t.field({ type: [Event], resolve: ({ events }) => events }),
+    timeline: t.exposeIDList("timeline"),
+    state: t.exposeIDList("state"),
+  }),
+});
+
+const SyncRoom = builder.objectRef<SyncRoomShape>("SyncRoom");
+SyncRoom.implement({
+  fields: (t) => ({
+    room: t.field({ type: Room, resolve: ({ view }) => view }),
+    incremental: t.boolean({
+      description:
+        "False when more than `limit` events happened: then `timeline` is a fresh page and `state` is whole.",
+      resolve: async (room, _args, context) => (await loadersOfSync(context).difference(room)).incremental,
+    }),
+    state: t.field({
+      type: StateConnection,
+      description: "Current state, or in an incremental room the slots that changed, deleted ones included.",
+      args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
+      resolve: (room, args, context) => loadersOfSync(context).state(room, args),
+    }),
+    timeline: t.field({
+      type: EventConnection,
+      description: "`pageInfo.startCursor` scrolls further back.",
+      resolve: async (room, _args, context) => (await loadersOfSync(context).difference(room)).timeline(),
+    }),
+    changed: t.field({
+      type: EventConnection,
+      description: "Messages from before `stream` that were updated or redacted since. [SYN-11]",
+      args: {
+        first: t.arg.int({ required: true, defaultValue: 100 }),
+        after: t.arg({ type: "ChunkToken" }),
+      },
+      resolve: (room, args, context) => loadersOfSync(context).changed(room, args),
+    }),
+    compact: t.field({
+      type: CompactRoom,
+      description: "The same without any event twice: every event once, and ids in order. [SYN-8]",
+      async resolve(room, _args, context): Promise<CompactShape> {
+        const load = loadersOfSync(context);
+        const [difference, state] = await Promise.all([load.difference(room), load.state(room, {})]);
+        const timeline = difference.timeline().edges.map(({ node }) => node);
+        const held = state.edges.map(({ node }) => node);
+        const events = new Map([...timeline, ...held].map((event) => [event.eventId, event]));
+        const ids = (list: AnyEvent[]): string[] => list.map((event) => event.eventId);
+        return { events: [...events.values()], timeline: ids(timeline), state: ids(held) };
+      },
+    }),
+  }),
+});
+const SyncRoomConnection = connectionType<SyncRoomShape>("SyncRoom", SyncRoom);
+
+const InitialSync = builder.objectRef<SyncShape>("InitialSync").implement({
+  fields: (t) => ({
+    stream: t.field({
+      type: "StreamToken",
+      description: "Give it to eventStream, and to the next initialSync.",
+      resolve: (sync, _args, context) => syncToken(domainOf(context).reading, sync),
+    }),
+    incremental: t.boolean({ resolve: ({ since }) => since.position !== null }),
+    rooms: t.field({
+      type: SyncRoomConnection,
+      description:
+        "Joined rooms, the most recently active first; in a difference only those with news. `after` keeps the first page's position and list. [SYN-6]",
+      args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
+      complexity: pageCost(10),
+      resolve: (sync, args, context) =>
+        syncRooms(domainOf(context).reading, sync, args, (roomIds) => Promise.all(roomIds.map(context.load.room))),
+    }),
+    invites: t.field({
+      type: [Invite],
+      description: "Always complete.",
+      resolve: async (sync, _args, context) =>
+        (await syncInvites(domainOf(context).reading, sync)).map((event) => ({ event })),
+    }),
+    left: t.field({
+      type: [LeftRoom],
+      description: "In a difference: rooms no longer joined.",
+      resolve: (sync, _args, context) => leftRooms(domainOf(context).reading, sync),
+    }),
+    presence: t.field({
+      type: [Presence],
+      description: "Of users who were heard of: nobody tells their presence yet. [SYN-4]",
+      resolve: () => [],
+    }),
+  }),
+});
+
+builder.queryField("initialSync", (t) =>
+  t.field({
+    type: InitialSync,
+    nullable: true,
+    description: "Everything a client needs on start, or the difference since `stream`. [SYN]",
+    args: {
+      stream: t.arg({ type: "StreamToken" }),
+      filter: t.arg({
+        type: "FilterToken",
+        description: "Applied to the timeline events, message and state, of each room.",
+      }),
+      stateFilter: t.arg({ type: "FilterToken", description: "Applied to the current state of each room." }),
+      limit: t.arg.int({
+        description: "Timeline events per room, 0 allowed. Omitted: tweak.limit, else the filter's limit, else 20.",
+      }),
+      tweak: t.arg({
+        type: FilterInput,
+        description: "Overrides single fields of `filter` for this call; null lifts one. [FIL-4]",
+      }),
+    },
+    resolve: (_root, args, context) => initialSync(domainOf(context).reading, signedIn(context), args),
+  }),
+);

@@ -1,0 +1,75 @@
+import type { Domain } from "../domain/domain.ts";
+import {
+  bundledBy,
+  childCounts,
+  childPages,
+  reactionCounts,
+  repliesBy,
+  updatesOf,
+} from "../domain/reading/relations.ts";
+import type { ChildrenOf, Parent } from "../domain/reading/relations.ts";
+import type { EventConnection } from "../model/connection.ts";
+import type { StoredEvent } from "../model/event.ts";
+import { groupBy } from "../model/groupBy.ts";
+import type { RoomView } from "../model/room.ts";
+import type { Requester } from "../model/requester.ts";
+import type { Loaders } from "../schema/context.ts";
+import type { Batched } from "./batching.ts";
+
+type RelationLoaders = Pick<Loaders, "updates" | "bundledReplies" | "replies" | "replyCount" | "reactions">;
+
+interface ChildrenKey {
+  event: StoredEvent;
+  request: ChildrenOf;
+  /** Equal for equal requests. */
+  name: string;
+}
+
+/** The loaders of what hangs on events: updates, children, counts. [REL, UPD] */
+export function relationLoaders(
+  { reading }: Domain,
+  signedIn: () => Requester,
+  batched: Batched,
+  roomOf: (roomId: string) => Promise<RoomView | null>,
+): RelationLoaders {
+  const eventName = (event: StoredEvent): string => event.eventId;
+
+  async function parents(events: readonly StoredEvent[]): Promise<Parent[]> {
+    const views = await Promise.all(events.map((event) => roomOf(event.roomId)));
+    return events.map((event, index) => ({ event, view: views[index] ?? null }));
+  }
+
+  const updates = batched(
+    async (events: readonly StoredEvent[]) => updatesOf(reading, await parents(events)),
+    eventName,
+  );
+  const counts = batched(
+    async (events: readonly StoredEvent[]) => childCounts(reading, await parents(events)),
+    eventName,
+  );
+  const reactions = batched(
+    async (events: readonly StoredEvent[]) => reactionCounts(reading, signedIn().userId, await parents(events)),
+    eventName,
+  );
+  const children = batched(
+    async (keys: readonly ChildrenKey[]) => {
+      const pages = new Map<ChildrenKey, EventConnection>();
+      // One statement for all parents that are asked for the same, as those of a page are.
+      for (const group of groupBy(keys, (key) => key.name).values()) {
+        const found = await childPages(reading, await parents(group.map(({ event }) => event)), group[0]!.request);
+        group.forEach((key, index) => pages.set(key, found[index]!));
+      }
+      return keys.map((key) => pages.get(key)!);
+    },
+    ({ event, name }) => `${event.eventId} ${name}`,
+  );
+
+  return {
+    updates: (event) => updates.load(event),
+    bundledReplies: (event, filter) =>
+      children.load({ event, request: bundledBy(filter), name: `bundled ${JSON.stringify(filter.definition)}` }),
+    replies: (event, args) => children.load({ event, request: repliesBy(args), name: JSON.stringify(args) }),
+    replyCount: async (event, relType) => (await counts.load(event)).get(relType) ?? 0,
+    reactions: (event) => reactions.load(event),
+  };
+}

@@ -1,0 +1,60 @@
+import type { EventConnection } from "../model/connection.ts";
+import { clientJson, contentOf, type AnyEvent, type StoredEvent } from "../model/event.ts";
+import { pickFields } from "../model/fields.ts";
+import type { Filter, FilterDefinition } from "../model/filter.ts";
+import type { Context } from "./context.ts";
+
+type Json = Record<string, unknown>;
+type Form = Pick<FilterDefinition, "format" | "fields">;
+
+/** The event alone, in client or federation form, with all of its keys or those named. [EV-1, EV-6] */
+export async function eventJson(event: AnyEvent, { format, fields }: Form, context: Context): Promise<Json> {
+  const json = await documentOf(event, format, context);
+  return fields === null ? json : pickFields(json, fields);
+}
+
+async function documentOf(event: AnyEvent, format: Form["format"], context: Context): Promise<Json> {
+  if (event.kind !== "EPHEMERAL" && format === "FEDERATION") return context.load.federationJson(event);
+  const previous = event.kind === "STATE" ? await previousContent(event, context) : null;
+  return clientJson(event, context.requester, previous);
+}
+
+/** What the slot held before, where the viewer may see that event. */
+export async function previousContent(event: StoredEvent, context: Context): Promise<Json | null> {
+  const previous = event.replacesId === null ? null : await context.load.event(event.replacesId);
+  return previous && contentOf(previous);
+}
+
+/** State as a list of current state has it: without what it replaced. [SYN-10] */
+export async function stateJson(event: StoredEvent, { definition }: Filter, context: Context): Promise<Json> {
+  const { format, fields } = definition;
+  const json =
+    format === "FEDERATION" ? await context.load.federationJson(event) : clientJson(event, context.requester, null);
+  return fields === null ? json : pickFields(json, fields);
+}
+
+/**
+ * The event as a filter wants it: in its format, with its fields, and with what it bundles. [FIL-2, REL-2, UPD-1, UPD-3]
+ * `updated_by` holds all descendants by `updates`, `replies` the newest children, with a token for earlier ones if there
+ * are some. What `fields` names is cut out of each of these documents; the bundles are asked for on their own.
+ */
+export async function shapedJson(event: AnyEvent, filter: Filter, context: Context): Promise<Json> {
+  const { definition } = filter;
+  const json = await eventJson(event, definition, context);
+  if (event.kind !== "MESSAGE") return json;
+  const [updates, replies] = await Promise.all([
+    definition.bundleUpdates ? context.load.updates(event) : [],
+    definition.bundleRelations > 0 ? context.load.bundledReplies(event, filter) : null,
+  ]);
+  const bundled: Json = {};
+  if (updates.length > 0) {
+    bundled["updated_by"] = await Promise.all(updates.map((update) => eventJson(update, definition, context)));
+  }
+  if (replies !== null && replies.edges.length > 0) bundled["replies"] = await repliesJson(replies, context);
+  return { ...json, ...bundled };
+}
+
+async function repliesJson(replies: EventConnection, context: Context): Promise<Json> {
+  const chunk = await Promise.all(replies.edges.map(({ node }) => shapedJson(node, replies.filter, context)));
+  return { ...(replies.hasPreviousPage ? { start: replies.start } : {}), chunk };
+}

@@ -7,7 +7,7 @@ import { eventNotFound } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
 import { isEventId } from "../model/ids.ts";
-import { builder, pageCost } from "../schema/builder.ts";
+import { builder, pageCost, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { Event, EventConnection } from "../schema/refs.ts";
@@ -21,13 +21,14 @@ const ContextWindow = builder.objectRef<WindowShape & { stateFilter: Filter }>("
     events: t.field({
       type: EventConnection,
       description: "All events of the window in order, the event itself always included; cursors go either way.",
-      complexity: { field: 0, multiplier: 1 },
+      complexity: usualPage.events,
       resolve: ({ events }) => events,
     }),
     state: t.field({
       type: StateConnection,
       description: "Room state at the end of the window.",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
+      complexity: usualPage.state,
       async resolve({ view, end, stateFilter }, args, context) {
         const rooms = [{ view, at: end, since: null }];
         const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
@@ -50,7 +51,6 @@ builder.queryField("contextWindow", (t) =>
       stateFilter: t.arg({ type: "FilterToken" }),
       tweak: t.arg({ type: FilterInput }),
     },
-    complexity: ({ before, after }) => ({ field: 1, multiplier: Math.max(1, before + after + 1) }),
     async resolve(_root, { eventId, before, after, ...args }, context) {
       const { tokens, reading } = domainOf(context);
       const event = await visibleEvent(eventId, context);

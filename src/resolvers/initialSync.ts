@@ -8,7 +8,7 @@ import {
   type SyncRoom as SyncRoomShape,
 } from "../domain/sync/initialSync.ts";
 import type { AnyEvent } from "../model/event.ts";
-import { builder, pageCost } from "../schema/builder.ts";
+import { builder, usualPage } from "../schema/builder.ts";
 import { connectionType } from "../schema/connections.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { LeftRoom } from "../schema/leftRoom.ts";
@@ -44,11 +44,13 @@ SyncRoom.implement({
       type: StateConnection,
       description: "Current state, or in an incremental room the slots that changed, deleted ones included.",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
+      complexity: usualPage.state,
       resolve: (room, args, context) => loadersOfSync(context).state(room, args),
     }),
     timeline: t.field({
       type: EventConnection,
       description: "`pageInfo.startCursor` scrolls further back.",
+      complexity: { ...usualPage.events, multiplier: 20 },
       resolve: async (room, _args, context) => (await loadersOfSync(context).difference(room)).timeline(),
     }),
     changed: t.field({
@@ -58,6 +60,7 @@ SyncRoom.implement({
         first: t.arg.int({ required: true, defaultValue: 100 }),
         after: t.arg({ type: "ChunkToken" }),
       },
+      complexity: usualPage.changed,
       resolve: (room, args, context) => loadersOfSync(context).changed(room, args),
     }),
     compact: t.field({
@@ -90,7 +93,7 @@ const InitialSync = builder.objectRef<SyncShape>("InitialSync").implement({
       description:
         "Joined rooms, the most recently active first; in a difference only those with news. `after` keeps the first page's position and list. [SYN-6]",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
-      complexity: pageCost(10),
+      complexity: usualPage.rooms,
       resolve: (sync, args, context) =>
         syncRooms(domainOf(context).reading, sync, args, (roomIds) => Promise.all(roomIds.map(context.load.room))),
     }),

@@ -5,7 +5,7 @@ import { scrollback, type Scrollback as ScrollbackShape } from "../domain/sync/s
 import { isRoomId } from "../model/ids.ts";
 import { roomNotFound } from "../model/errors.ts";
 import type { RoomView } from "../model/room.ts";
-import { builder, pageCost } from "../schema/builder.ts";
+import { builder, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { EventConnection, Room } from "../schema/refs.ts";
@@ -17,13 +17,14 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
     room: t.field({ type: Room, resolve: ({ view }) => view }),
     events: t.field({
       type: EventConnection,
-      complexity: { field: 0, multiplier: 1 },
+      complexity: usualPage.events,
       resolve: ({ events }) => events,
     }),
     state: t.field({
       type: StateConnection,
       description: "Current state. [SCR-1]",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
+      complexity: usualPage.state,
       async resolve({ view, position, stateFilter }, args, context) {
         const rooms = [{ view, at: position, since: null }];
         const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
@@ -38,7 +39,7 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
         first: t.arg.int({ required: true, defaultValue: 100 }),
         after: t.arg({ type: "ChunkToken" }),
       },
-      complexity: pageCost(100),
+      complexity: usualPage.changed,
       async resolve({ view, since, position, filter }, args, context) {
         const rooms = [{ view, since: since.position, upTo: position }];
         const [changed] = await changedSince(domainOf(context).reading, rooms, { ...args, filter });
@@ -86,7 +87,6 @@ builder.queryField("scrollback", (t) =>
       }),
       tweak: t.arg({ type: FilterInput }),
     },
-    complexity: pageCost(20),
     async resolve(_root, { roomId, ...args }, context) {
       const view = await visibleRoom(roomId, context);
       return scrollback(domainOf(context).reading, signedIn(context), view, args);

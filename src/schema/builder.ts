@@ -45,3 +45,15 @@ export function pageCost(defaultLimit: number) {
     multiplier: Math.max(1, args.first ?? args.last ?? defaultLimit),
   });
 }
+
+/**
+ * What pages cost whose size an argument further up decides, or the data: a field's cost is told from its own arguments
+ * alone, so that these stand for what such a page holds.
+ */
+export const usualPage = {
+  events: { field: 1, multiplier: 50 },
+  state: { field: 1, multiplier: 20 },
+  /** Rarely more than a few. */
+  changed: { field: 1, multiplier: 5 },
+  rooms: { field: 1, multiplier: 10 },
+};

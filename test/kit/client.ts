@@ -131,6 +131,57 @@ export class Client {
     return data.sendMessage.event.id;
   }
 
+  /** Sends a message of any input; gives the event's id. */
+  async message(roomId: string, message: Record<string, unknown>): Promise<string> {
+    const data = await this.do<{ sendMessage: { event: { id: string } } }>(
+      `mutation ($roomId: ID!, $message: MessageInput!) {
+         sendMessage(input: { roomId: $roomId, message: $message }) { event { id } }
+       }`,
+      { roomId, message },
+    );
+    return data.sendMessage.event.id;
+  }
+
+  /** A text that edits another one. */
+  edit(roomId: string, updates: string, body: string): Promise<string> {
+    return this.message(roomId, { content: { text: { body } }, updates });
+  }
+
+  /** A text that relates to another event. */
+  reply(roomId: string, eventId: string, body: string, type = "m.reference"): Promise<string> {
+    return this.message(roomId, { content: { text: { body } }, relatesTo: [{ type, eventId }] });
+  }
+
+  react(roomId: string, eventId: string, reaction: string): Promise<string> {
+    return this.message(roomId, { content: { reaction }, relatesTo: [{ type: "m.annotation", eventId }] });
+  }
+
+  async redact(eventId: string): Promise<string> {
+    const data = await this.do<{ redactEvent: { event: { id: string } } }>(
+      "mutation ($eventId: ID!) { redactEvent(input: { eventId: $eventId }) { event { id } } }",
+      { eventId },
+    );
+    return data.redactEvent.event.id;
+  }
+
+  /** The token of a filter. */
+  async filter(definition: Record<string, unknown>): Promise<string> {
+    const data = await this.do<{ filter: { token: string } }>(
+      "query ($definition: FilterInput!) { filter(definition: $definition) { token } }",
+      { definition },
+    );
+    return data.filter.token;
+  }
+
+  /** An unused stream token. */
+  async streamToken(rooms: string[] | null = null, users: string[] | null = null): Promise<string> {
+    const data = await this.do<{ streamToken: string }>(
+      "query ($rooms: [String!], $users: [String!]) { streamToken(rooms: $rooms, users: $users) }",
+      { rooms, users },
+    );
+    return data.streamToken;
+  }
+
   /** Invites, kicks, bans or unbans; gives the event's id. */
   async membership(action: "invite" | "kick" | "ban" | "unban", roomId: string, userId: string): Promise<string> {
     const data = await this.do<{ result: { event: { id: string } } }>(

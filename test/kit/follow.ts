@@ -16,14 +16,15 @@ export interface FollowedChunk {
   events: FollowedEvent[];
   stream: string;
   limited: boolean;
+  json: Record<string, unknown>[];
   rooms: { id: string }[];
   invites: { event: { id: string }; room: { id: string; name: string | null } }[];
   left: { roomId: string }[];
 }
 
-const document = `subscription ($stream: StreamToken) {
-  eventStream(stream: $stream) {
-    stream limited
+const document = `subscription ($stream: StreamToken, $filter: FilterToken, $outOfOrder: Boolean! = false, $tweak: FilterInput) {
+  eventStream(stream: $stream, filter: $filter, outOfOrder: $outOfOrder, tweak: $tweak) {
+    stream limited json
     events { id kind type roomId senderId actionId content ... on StateEvent { stateKey } }
     rooms { id }
     invites { event { id } room { id name } }
@@ -39,9 +40,10 @@ export class Follow {
   ended = false;
   readonly #stop: () => void;
 
-  constructor(socket: SocketClient, stream: string | null) {
+  /** `options`: the stream's other arguments. */
+  constructor(socket: SocketClient, stream: string | null, options: Record<string, unknown> = {}) {
     this.#stop = socket.subscribe<{ eventStream: FollowedChunk }>(
-      { query: document, variables: { stream } },
+      { query: document, variables: { stream, ...options } },
       {
         next: ({ data, errors }) => {
           if (errors) this.failure = errors;
@@ -59,6 +61,11 @@ export class Follow {
   /** Every event so far, in order of arrival. */
   get events(): FollowedEvent[] {
     return this.chunks.flatMap((chunk) => chunk.events);
+  }
+
+  /** The events' documents, in order of arrival. */
+  get json(): Record<string, unknown>[] {
+    return this.chunks.flatMap((chunk) => chunk.json);
   }
 
   /** The token after the last chunk. */

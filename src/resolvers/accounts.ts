@@ -3,8 +3,7 @@ import type { SignedIn } from "../domain/accounts.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Viewer } from "../schema/viewer.ts";
-import { createLoaders } from "./loaders.ts";
-import { domainOf, signedIn } from "./context.ts";
+import { loadAnew, domainOf, signedIn } from "./context.ts";
 
 const RegisterInput = builder.inputType("RegisterInput", {
   fields: (t) => ({
@@ -54,7 +53,7 @@ function signedInPayload(name: string) {
 /** The rest of the document sees the new viewer: fields below the payload are theirs. */
 function becomes(context: Context, signed: SignedIn): SignedIn {
   context.requester = signed.requester;
-  context.load = createLoaders(domainOf(context), signed.requester, { remember: true });
+  loadAnew(context);
   return signed;
 }
 

@@ -7,8 +7,7 @@ import type { RoomView } from "../model/room.ts";
 import { builder, type Types } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Room, StateEvent } from "../schema/refs.ts";
-import { createLoaders } from "./loaders.ts";
-import { domainOf, signedIn } from "./context.ts";
+import { domainOf, loadAnew, signedIn } from "./context.ts";
 
 /** What an action gave, and the action id that it was asked for with. */
 export interface Acted {
@@ -31,7 +30,7 @@ export async function run<Result>(
   const requester = signedIn(context);
   const domain = domainOf(context);
   const result = await action(domain.tools, requester, input);
-  context.load = createLoaders(domain, requester, { remember: true });
+  loadAnew(context);
   return result;
 }
 

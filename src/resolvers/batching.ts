@@ -1,4 +1,5 @@
 import DataLoader from "dataloader";
+import type { Pace } from "../model/pace.ts";
 
 /** Makes a loader that gathers the calls of one turn. */
 export type Batched = <Key, Value, Name = Key>(
@@ -6,7 +7,13 @@ export type Batched = <Key, Value, Name = Key>(
   nameOf?: (key: Key) => Name,
 ) => DataLoader<Key, Value, Name>;
 
-/** Loaders that answer a repeated key from memory, or don't. */
-export function batching({ remember }: { remember: boolean }): Batched {
-  return (load, nameOf) => new DataLoader(load, { cache: remember, cacheKeyFn: nameOf });
+/**
+ * Loaders that answer a repeated key from memory, or don't. While pieces of paced work are under way they wait, so that
+ * what all of them ask for is one statement.
+ */
+export function batching(pace: Pace, { remember }: { remember: boolean }): Batched {
+  // As DataLoader does it by itself: after all promises of this turn.
+  const afterThisTurn = (callback: () => void): void => void Promise.resolve().then(() => process.nextTick(callback));
+  const batchScheduleFn = (callback: () => void): void => pace.whenIdle(() => afterThisTurn(callback));
+  return (load, nameOf) => new DataLoader(load, { cache: remember, cacheKeyFn: nameOf, batchScheduleFn });
 }

@@ -1,6 +1,7 @@
 import type { Domain } from "../domain/domain.ts";
 import type { Origin } from "../domain/accounts.ts";
 import { HearthError } from "../model/errors.ts";
+import { Pace } from "../model/pace.ts";
 import type { Requester } from "../model/requester.ts";
 import type { Context } from "../schema/context.ts";
 import { batching } from "./batching.ts";
@@ -20,10 +21,17 @@ export function createContext(
   request: { requester: Requester | null; requestId: string; origin: Origin; live: boolean },
 ): Context {
   const { requester, requestId, origin, live } = request;
-  const load = createLoaders(domain, requester, { remember: !live });
-  const sync = syncLoaders(domain, batching({ remember: !live }));
-  const context: ResolverContext = { requester, requestId, origin, domain, server: domain.server, load, sync };
+  const pace = new Pace();
+  const batched = batching(pace, { remember: !live });
+  const load = createLoaders(domain, requester, batched);
+  const sync = syncLoaders(domain, batched);
+  const context: ResolverContext = { requester, requestId, origin, domain, server: domain.server, load, sync, pace };
   return context;
+}
+
+/** Forgets what was loaded: what follows sees what was changed, as the requester of now. */
+export function loadAnew(context: Context): void {
+  context.load = createLoaders(domainOf(context), context.requester, batching(context.pace, { remember: true }));
 }
 
 /** The domain behind a context. */

@@ -9,6 +9,7 @@ import {
 } from "../domain/sync/initialSync.ts";
 import type { AnyEvent } from "../model/event.ts";
 import { builder, usualPage } from "../schema/builder.ts";
+import type { Context } from "../schema/context.ts";
 import { connectionType } from "../schema/connections.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { LeftRoom } from "../schema/leftRoom.ts";
@@ -31,6 +32,12 @@ const CompactRoom = builder.objectRef<CompactShape>("CompactRoom").implement({
   }),
 });
 
+/** Makes a part of a room when its turn has come: a sync may have a thousand of them. */
+async function piece<Part>(context: Context, make: () => Part): Promise<Part> {
+  await context.pace.turn();
+  return make();
+}
+
 const SyncRoom = builder.objectRef<SyncRoomShape>("SyncRoom");
 SyncRoom.implement({
   fields: (t) => ({
@@ -45,13 +52,13 @@ SyncRoom.implement({
       description: "Current state, or in an incremental room the slots that changed, deleted ones included.",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
       complexity: usualPage.state,
-      resolve: (room, args, context) => loadersOfSync(context).state(room, args),
+      resolve: async (room, args, context) => piece(context, await loadersOfSync(context).state(room, args)),
     }),
     timeline: t.field({
       type: EventConnection,
       description: "`pageInfo.startCursor` scrolls further back.",
       complexity: { ...usualPage.events, multiplier: 20 },
-      resolve: async (room, _args, context) => (await loadersOfSync(context).difference(room)).timeline(),
+      resolve: async (room, _args, context) => piece(context, (await loadersOfSync(context).difference(room)).timeline),
     }),
     changed: t.field({
       type: EventConnection,
@@ -68,9 +75,10 @@ SyncRoom.implement({
       description: "The same without any event twice: every event once, and ids in order. [SYN-8]",
       async resolve(room, _args, context): Promise<CompactShape> {
         const load = loadersOfSync(context);
-        const [difference, state] = await Promise.all([load.difference(room), load.state(room, {})]);
+        const [difference, whole] = await Promise.all([load.difference(room), load.state(room, {})]);
+        await context.pace.turn();
         const timeline = difference.timeline().edges.map(({ node }) => node);
-        const held = state.edges.map(({ node }) => node);
+        const held = whole().edges.map(({ node }) => node);
         const events = new Map([...timeline, ...held].map((event) => [event.eventId, event]));
         const ids = (list: AnyEvent[]): string[] => list.map((event) => event.eventId);
         return { events: [...events.values()], timeline: ids(timeline), state: ids(held) };

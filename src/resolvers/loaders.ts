@@ -13,15 +13,13 @@ import type { StoredEvent } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
-import { batching } from "./batching.ts";
+import type { Batched } from "./batching.ts";
 import { relationLoaders } from "./relationLoaders.ts";
 import type { Loaders } from "../schema/context.ts";
 
-/** The loaders of one request; see `Loaders`. Without `remember`, each turn reads anew. */
-export function createLoaders(domain: Domain, viewer: Requester | null, { remember }: { remember: boolean }): Loaders {
+/** The loaders of one request; see `Loaders`. */
+export function createLoaders(domain: Domain, viewer: Requester | null, batched: Batched): Loaders {
   const { reading } = domain;
-
-  const batched = batching({ remember });
 
   /** The viewer of whatever needs one; who isn't signed in gets no further than the root fields. */
   function signedIn(): Requester {

@@ -10,7 +10,8 @@ import type { Batched } from "./batching.ts";
 /** What the rooms of a sync load: for all rooms at once, so that the number of statements doesn't depend on theirs. */
 export interface SyncLoaders {
   difference(room: SyncRoom): Promise<Difference>;
-  state(room: SyncRoom, args: PageArguments): Promise<StateConnection>;
+  /** The state is read into events when the function is called. */
+  state(room: SyncRoom, args: PageArguments): Promise<() => StateConnection>;
   changed(room: SyncRoom, args: PageArguments & { first: number }): Promise<EventConnection>;
 }
 
@@ -34,7 +35,7 @@ export function syncLoaders({ reading }: Domain, batched: Batched): SyncLoaders 
   const states = batched(async (keys: readonly { room: SyncRoom; args: PageArguments }[]) => {
     const known = await Promise.all(keys.map(({ room }) => difference(room)));
     const asked = keys.map((key, index) => ({ ...key, since: known[index]!.incremental ? key.room.since : null }));
-    const found = new Map<number, StateConnection>();
+    const found = new Map<number, () => StateConnection>();
     for (const [sync, group] of bySync(
       asked.map((key, index) => ({ ...key, index })),
       ({ room }) => room,
@@ -42,7 +43,7 @@ export function syncLoaders({ reading }: Domain, batched: Batched): SyncLoaders 
       for (const same of groupBy(group, ({ args }) => JSON.stringify(args)).values()) {
         const rooms: StateOfRoom[] = same.map(({ room, since }) => ({ view: room.view, at: sync.position, since }));
         const result = await stateConnections(reading, rooms, { ...same[0]!.args, filter: sync.stateFilter });
-        same.forEach(({ index }, n) => found.set(index, result[n]!()));
+        same.forEach(({ index }, n) => found.set(index, result[n]!));
       }
     }
     return keys.map((_key, index) => found.get(index)!);

@@ -5,6 +5,7 @@ import type { Requester } from "../model/requester.ts";
 import type { Connection, EventConnection, StateConnection } from "../model/connection.ts";
 import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
+import type { Pace } from "../model/pace.ts";
 import type { ServerShape } from "../model/server.ts";
 import type { PagingArguments } from "../model/paging.ts";
 
@@ -15,6 +16,8 @@ export interface Context {
   requestId: string;
   server: ServerShape;
   load: Loaders;
+  /** For work that is done piece by piece, so that a large answer doesn't hold up others. */
+  pace: Pace;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Requester } from "../model/requester.ts";
 import { createContext } from "../resolvers/context.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
+import { isLarge, pacedJson } from "./pacedJson.ts";
 import { defaultDocument } from "./graphiql.ts";
 
 /** What a transport knows of an operation before it runs. */
@@ -34,7 +35,7 @@ export function createGraphQL(domain: Domain, log: Log, options: { endpoint: str
     landingPage: false,
     cors: allowedOrigins.length === 0 ? false : { origin: allowedOrigins.includes("*") ? "*" : allowedOrigins },
     parserAndValidationCache: true,
-    plugins: [limitTokens(), presentErrors(log)],
+    plugins: [limitTokens(), presentErrors(log), paceLargeResults()],
     maskedErrors: {
       maskError: (error) => presentError(error, log, randomUUID()),
     },
@@ -76,4 +77,27 @@ function presentErrors(log: Log): Plugin<object, OperationSource> {
       setResult({ ...result, errors });
     },
   };
+}
+
+/** A sync of a thousand rooms is megabytes: written in one go it would hold up everybody. */
+function paceLargeResults(): Plugin {
+  const paced: Plugin = {
+    onResultProcess({ request, result, setResultProcessor }) {
+      const accept = request.headers.get("accept") ?? "*/*";
+      if (Array.isArray(result) || !("data" in result) || /event-stream|multipart/.test(accept)) return;
+      if (!isLarge(result.data)) return;
+      const type = accept.includes("application/graphql-response+json")
+        ? "application/graphql-response+json"
+        : "application/json";
+      const { data, errors, extensions } = result;
+      const body = { ...(errors ? { errors } : {}), data, ...(extensions ? { extensions } : {}) };
+      setResultProcessor(
+        (_result, fetchAPI) =>
+          new fetchAPI.Response(pacedJson(body), { headers: { "Content-Type": `${type}; charset=utf-8` } }),
+        type,
+      );
+    },
+  };
+  // Added last, since the last processor that is set is the one that counts.
+  return { onPluginInit: ({ addPlugin }) => addPlugin(paced) };
 }

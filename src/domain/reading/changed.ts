@@ -32,11 +32,15 @@ export async function changedSince(
   const changes = new Map(asked.map(({ index }, n) => [index, found[n]!]));
   return rooms.map(({ view }, index) => {
     const events = changes.get(index) ?? [];
-    const seen = events.slice(0, limit).filter((event) => inSpans(event.place, view.spans));
+    const page = events.slice(0, limit);
+    const seen = page.filter((event) => inSpans(event.place, view.spans));
+    const last = page.at(-1);
     return {
       edges: seen.map((node) => ({ node, cursor: placeToken(tokens, node) })),
       hasPreviousPage: after !== null,
       hasNextPage: events.length > limit,
+      // The page goes on behind all that it looked at, whatever of it is shown.
+      ...(last ? { end: placeToken(tokens, last) } : {}),
       filter,
       moreBefore: null,
     };

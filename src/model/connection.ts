@@ -1,5 +1,7 @@
 import type { AnyEvent, StoredEvent } from "./event.ts";
 import type { Filter } from "./filter.ts";
+import type { Place } from "./order.ts";
+import type { RoomView } from "./room.ts";
 
 /** A Relay connection before it is rendered. `total` runs only when it is asked for. */
 export interface Connection<T> {
@@ -27,6 +29,13 @@ export interface StateConnection extends Connection<StoredEvent> {
 /** A page of events, with the filter that shapes their JSON and what they bundle. [REL-2] */
 export interface EventConnection extends Connection<AnyEvent> {
   filter: Filter;
-  /** About how many more lie before it; null where nobody can tell. [SCR-5] */
-  moreBefore: (() => Promise<number>) | null;
+  /** What lies before it, for an estimate of how much that is; null where nobody can tell. [SCR-5] */
+  before: PageStart | null;
+}
+
+/** Where a page of a room begins, as far as its reader may see up to a stream position. */
+export interface PageStart {
+  view: RoomView;
+  place: Place;
+  upTo: number;
 }

@@ -32,7 +32,7 @@ export class Pace {
     while (this.#next < this.#waiting.length) {
       this.#waiting[this.#next++]!();
       // The piece runs in the microtasks that follow.
-      await null;
+      await Promise.resolve();
       if (performance.now() - started < sliceMs) continue;
       await new Promise((resolve) => setImmediate(resolve));
       started = performance.now();

@@ -4,12 +4,15 @@ import { federationEvents } from "../domain/reading/federation.ts";
 import * as history from "../domain/reading/history.ts";
 import * as members from "../domain/reading/members.ts";
 import * as own from "../domain/reading/own.ts";
-import { placeToken, roomPage } from "../domain/reading/pages.ts";
+import { estimatesBefore, placeToken, roomPage } from "../domain/reading/pages.ts";
 import * as people from "../domain/reading/people.ts";
 import { checkSlotName, stateConnection, stateInSlots, type Slot } from "../domain/reading/state.ts";
 import { accessToRooms, type RoomAccess } from "../domain/reading/views.ts";
+import type { PageStart } from "../model/connection.ts";
 import { HearthError } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
+import type { Filter } from "../model/filter.ts";
+import { groupBy } from "../model/groupBy.ts";
 import { isUserId } from "../model/ids.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
@@ -71,6 +74,15 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
     (event) => event.eventId,
   );
 
+  const estimates = batched(async (pages: readonly { before: PageStart; filter: Filter }[]) => {
+    const found = new Map<object, number>();
+    for (const group of groupBy(pages, ({ before, filter }) => `${before.upTo} ${JSON.stringify(filter)}`).values()) {
+      const counts = await estimatesBefore(reading, group);
+      group.forEach((page, index) => found.set(page, counts[index]!));
+    }
+    return pages.map((page) => found.get(page)!);
+  });
+
   const room = async (roomId: string): Promise<RoomView | null> => (await access.load(roomId))?.view ?? null;
 
   return {
@@ -102,6 +114,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
       return device;
     },
     accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
+    moreBefore: (before, filter) => estimates.load({ before, filter }),
     cursor: (event) => placeToken(domain.tokens, event),
     federationJson: (event) => federationDocuments.load(event),
     ...relationLoaders(domain, signedIn, batched, room),

@@ -2,7 +2,7 @@ import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
-import type { Connection, EventConnection, StateConnection } from "../model/connection.ts";
+import type { Connection, EventConnection, PageStart, StateConnection } from "../model/connection.ts";
 import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
 import type { Pace } from "../model/pace.ts";
@@ -43,6 +43,8 @@ export interface Loaders {
     room: RoomView,
     args: { types?: string[] | null; first: number; after?: string | null },
   ): Promise<StateConnection>;
+  /** About how many events lie before a page of a filter. [SCR-5] */
+  moreBefore(before: PageStart, filter: Filter): Promise<number>;
   /** All descendants by `updates`, in order. [UPD-1] */
   updates(event: StoredEvent): Promise<StoredEvent[]>;
   /** The children that a filter bundles into the event. [REL-2] */

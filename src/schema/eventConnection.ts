@@ -1,4 +1,4 @@
-import type { Edge, EventConnection as EventPage, StateConnection as StatePage } from "../model/connection.ts";
+import type { Edge, StateConnection as StatePage } from "../model/connection.ts";
 import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import { filterOf, type Filter } from "../model/filter.ts";
 import { builder } from "./builder.ts";
@@ -50,7 +50,8 @@ EventConnection.implement({
     moreBefore: t.int({
       nullable: true,
       description: 'How many more events lie before this chunk, as an estimate: "and X more". [SCR-5]',
-      resolve: async (page: EventPage) => (await page.moreBefore?.()) ?? null,
+      resolve: ({ before, filter, hasPreviousPage }, _args, context) =>
+        before === null ? null : hasPreviousPage ? context.load.moreBefore(before, filter) : 0,
     }),
   }),
 });

@@ -366,6 +366,18 @@ test("[SYN-2] takes as many statements for a hundred rooms as for five", async (
   const few = [await statements({}), await statements({ filter: wild }), await statements({ stream })];
   const more = await grow(95);
   for (const roomId of more) await bob.edit(roomId, await bob.send(roomId, "news"), "mended");
+  const deep = async (): Promise<number> => {
+    const before = server.database.statements();
+    await ann.do(`{ initialSync { rooms { nodes { timeline { nodes {
+      sender { displayName } senderMember { displayName powerLevel }
+      ... on MessageEvent { replyCount reactions { key } current { raw } }
+    } } state { nodes { sender { id } } } compact { events { json } } } } } }`);
+    return server.database.statements() - before;
+  };
   const lots = [await statements({}), await statements({ filter: wild }), await statements({ stream })];
   expect(lots).toEqual(few);
+  const deepLots = await deep();
+  expect(deepLots).toBeLessThan(20);
+  for (const roomId of more) await ann.leave(roomId);
+  expect(await deep()).toBe(deepLots);
 }, 60_000);

@@ -42,7 +42,7 @@ export async function changedSince(
       // The page goes on behind all that it looked at, whatever of it is shown.
       ...(last ? { end: placeToken(tokens, last) } : {}),
       filter,
-      moreBefore: null,
+      before: null,
     };
   });
 }

@@ -50,7 +50,7 @@ export async function contextWindow(
       hasPreviousPage: before!.hasPreviousPage,
       hasNextPage: after!.hasNextPage,
       filter,
-      moreBefore: before!.moreBefore,
+      before: before!.before,
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { EventConnection } from "../../model/connection.ts";
+import type { EventConnection, PageStart } from "../../model/connection.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { behind, type Place } from "../../model/order.ts";
@@ -87,36 +87,37 @@ export function connectionOf(
   const events = page.events();
   const origin = from ?? (direction === "before" ? behind(upTo) : { major: 0, minor: "" });
   const emptyAt = events.length === 0 ? placeToken(tokens, { roomId: view.roomId, place: origin }) : null;
-  const first = events[0]?.place ?? origin;
-  const hasPreviousPage = direction === "before" ? page.more : from !== null;
   return {
     edges: events.map((node) => ({ node, cursor: placeToken(tokens, node) })),
-    hasPreviousPage,
+    hasPreviousPage: direction === "before" ? page.more : from !== null,
     hasNextPage: direction === "before" ? from !== null : page.more,
     ...(emptyAt === null ? {} : { start: emptyAt, end: emptyAt }),
     filter,
-    moreBefore: async () => (hasPreviousPage ? estimateBefore(reading, view, first, upTo, filter) : 0),
+    before: { view, place: events[0]?.place ?? origin, upTo },
   };
 }
 
 /**
- * About how many events lie before a place: counted up to a bound, beyond which the room is taken to go on as densely as
- * in what was counted. The cost is the same for every room. [SCR-5]
+ * About how many events lie before each of these pages of one filter and position: counted up to a bound, beyond which
+ * the room is taken to go on as densely as in what was counted. The cost is the same for every room. [SCR-5]
  */
-async function estimateBefore(
+export async function estimatesBefore(
   { connection }: Reading,
-  view: RoomView,
-  from: Place,
-  upTo: number,
-  filter: Filter,
-): Promise<number> {
+  pages: readonly { filter: Filter; before: PageStart }[],
+): Promise<number[]> {
+  const [shared] = pages;
+  if (shared === undefined) return [];
   const estimates = await countNearest(connection, {
-    rooms: [{ roomId: view.roomId, spans: spansFor(view, filter), from }],
-    ...{ head: upTo, direction: "before" as const, limit: countedExactly, selection: filter.selection },
+    rooms: pages.map(({ filter, before: { view, place } }) => ({
+      ...{ roomId: view.roomId, spans: spansFor(view, filter), from: place },
+    })),
+    ...{ head: shared.before.upTo, direction: "before", limit: countedExactly, selection: shared.filter.selection },
   });
-  const { counted, farthest, first } = estimates.get(0) ?? { counted: 0, farthest: 0, first: 0 };
-  if (counted <= countedExactly) return counted;
-  const beginning = Math.max(first, view.spans[0]?.from ?? 0);
-  const perPosition = counted / Math.max(1, from.major - farthest);
-  return Math.round(counted + Math.max(0, farthest - beginning) * perPosition);
+  return pages.map(({ before: { view, place } }, index) => {
+    const { counted, farthest, first } = estimates.get(index) ?? { counted: 0, farthest: 0, first: 0 };
+    if (counted <= countedExactly) return counted;
+    const beginning = Math.max(first, view.spans[0]?.from ?? 0);
+    const perPosition = counted / Math.max(1, place.major - farthest);
+    return Math.round(counted + Math.max(0, farthest - beginning) * perPosition);
+  });
 }

@@ -116,7 +116,7 @@ function childConnection(
     hasNextPage: direction === "before" ? token !== null : more,
     ...ends,
     filter,
-    moreBefore: null,
+    before: null,
   };
 }
 

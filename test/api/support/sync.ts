@@ -55,7 +55,7 @@ const document = `query ($stream: StreamToken, $filter: FilterToken, $stateFilte
         room { id name topic memberCount aliases lastMessage { id } }
         incremental
         state { edges { node { id } json } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
-        timeline { ${events} }
+        timeline { ${events} moreBefore }
         changed { ${events} }
         compact { events { id } timeline state }
       }

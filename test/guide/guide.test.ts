@@ -1,0 +1,119 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startApp, type TestApp } from "../kit/app.ts";
+import { Walk } from "./support/walk.ts";
+
+// Every document of the guide is run, and every answer is compared. docs/guide/README.md says how the pages are written.
+
+const folder = "docs/guide/";
+const pages = readdirSync(folder);
+const textOf = (page: string): string => readFileSync(`${folder}${page}`, "utf8");
+
+describe("the pages say what the server does", () => {
+  let server: TestApp;
+  let walk: Walk;
+  // Each page begins on a server with nothing but the people of the first one.
+  beforeEach(async () => {
+    // syncing.md shows what happens when more is missed than the server replays.
+    server = await startApp({ config: { streamReplay: 10 } });
+    walk = new Walk(server);
+    expect(await walk.read(textOf("README.md"), "README.md")).toBe(2);
+  });
+  afterEach(async () => {
+    expect(server.errors).toEqual([]);
+    await walk.close();
+    await server.close();
+  });
+
+  test("[FIL-1] [STR-1] [STR-4] [SCR-1] [SCR-2] [SCR-5] [CTX-1] [OVR-1] [REL-1] [REL-2] [EV-6] reading.md", async () => {
+    expect(await walk.read(textOf("reading.md"), "reading.md")).toBe(documentsIn("reading.md"));
+  });
+
+  test("[SYN-1] [SYN-2] [SYN-6] [SYN-8] [SYN-9] [EVS-2] [EVS-3] [EVS-9] syncing.md", async () => {
+    expect(await walk.read(textOf("syncing.md"), "syncing.md")).toBe(documentsIn("syncing.md"));
+  });
+
+  test("[SYN-1] [SYN-2] [FIL-7] [STR-1] [UPD-3] recipes.md", async () => {
+    expect(await walk.read(textOf("recipes.md"), "recipes.md")).toBe(documentsIn("recipes.md"));
+  });
+
+  test("no other page", () => {
+    expect(pages.sort()).toEqual(["README.md", "reading.md", "recipes.md", "syncing.md"]);
+  });
+
+  function documentsIn(page: string): number {
+    return textOf(page).match(/```graphql/g)!.length;
+  }
+});
+
+describe("a page that lies is found out", () => {
+  let server: TestApp;
+  let walk: Walk;
+  const viewer = "{ viewer { user { id } device { deviceId } rooms { nodes { id } } } }";
+  const answer = `{
+    "viewer": { "user": { "id": "@alice:localhost" }, "device": { "deviceId": "browser" }, "rooms": { "nodes": [] } }
+  }`;
+  const page = `Who am I?\n\n<!-- as alice -->\n\`\`\`graphql\n${viewer}\n\`\`\`\n\n\`\`\`json\n${answer}\n\`\`\`\n`;
+  const nodeOfUnknown = 'query ($id: ID!) { node(id: $id) { id } }\n```\n\n```json\n{ "id": "$unknown" }\n```';
+  beforeAll(async () => {
+    server = await startApp();
+    walk = new Walk(server);
+    await walk.read(textOf("README.md"), "README.md");
+  });
+  afterAll(async () => {
+    await walk.close();
+    await server.close();
+  });
+
+  test("unlike one that doesn't", async () => {
+    expect(await walk.read(page, "page.md")).toBe(1);
+  });
+
+  test.each([
+    ["another value", "@alice", "@bob", "page.md:4: data.viewer.user.id: the page shows"],
+    ["no value", '"browser"', "null", "data.viewer.device.deviceId"],
+    ["a key that isn't there", '{ "deviceId"', '{ "name": "…", "deviceId"', "data.viewer.device"],
+    ["without a key that is there", '"id": "@alice:localhost"', "", "data.viewer.user"],
+    ["an entry too many", "[]", '["… 1 more"]', "data.viewer.rooms.nodes"],
+    ["one name for two values", /"@alice:localhost"|"browser"/g, '"$name"', "data.viewer.device.deviceId"],
+    ["a refusal that doesn't come", '"viewer": {', '"errors": {', "page.md:4: data"],
+    ["a name that no answer has given", `${viewer}\n\`\`\``, nodeOfUnknown, "no answer before this gives $unknown"],
+    [
+      "variables that are missing",
+      viewer,
+      "query ($id: ID!) { node(id: $id) { id } }",
+      "a json block is missing after it",
+    ],
+    ["a document that nobody runs", "<!-- as alice -->", "", "page.md:4: nobody is said to run this"],
+    ["a document without an answer", /```json.*```/gs, "", "a json block is missing after it"],
+    ["an answer that is no JSON", "[]", "[,]", "page.md:8: SyntaxError"],
+  ])("%s", async (_lie, truth, lie, complaint) => {
+    const text = page.replaceAll(truth, lie);
+    expect(text).not.toBe(page);
+    await expect(walk.read(text, "page.md")).rejects.toThrow(complaint);
+  });
+});
+
+test.each(pages)("%s links to pages and headings that exist", (page) => {
+  for (const [, path, anchor] of textOf(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+    const target = path ? `${folder}${path}` : `${folder}${page}`;
+    expect(existsSync(target), target).toBe(true);
+    if (anchor) expect(headingsOf(readFileSync(target, "utf8"))).toContain(anchor);
+  }
+});
+
+test.each(pages)("what has a name in %s is used again", (page) => {
+  const answers = [...textOf(page).matchAll(/^```json\n(.*?)^```$/gms)].map(([, text]) => text).join("");
+  const names = [...answers.matchAll(/"(\$\w+)"/g)].map(([, name]) => name);
+  expect(names.filter((name) => names.indexOf(name) === names.lastIndexOf(name))).toEqual([]);
+});
+
+/** The headings of a page, as links name them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}

@@ -1,0 +1,73 @@
+import type { TestApp } from "../../kit/app.ts";
+import type { Client } from "../../kit/client.ts";
+import { difference, fill, type Names } from "./match.ts";
+import { stepsOf, type Json, type Step } from "./page.ts";
+import { Subscription } from "./subscription.ts";
+
+/** Somebody who reads guide pages from the top down and does what they say. */
+export class Walk {
+  readonly #server: TestApp;
+  readonly #clients = new Map<string, Client>();
+  /** The subscription that each client opened last. */
+  readonly #open = new Map<string, Subscription>();
+  readonly #names: Names = new Map();
+
+  constructor(server: TestApp) {
+    this.#server = server;
+  }
+
+  /** Runs every document of a page; throws where an answer isn't what the page shows. Gives the number of documents. */
+  async read(page: string, file: string): Promise<number> {
+    const steps = stepsOf(page, file);
+    for (const step of steps) {
+      for (let time = 0; time < step.times; time++) {
+        const found = await this.#take(step).catch((error: unknown) => String(error));
+        if (found !== null) throw new Error(`${file}:${step.line}: ${found}`);
+      }
+    }
+    return steps.filter(({ document }) => document !== null).length;
+  }
+
+  async #take({ who, document, variables, answer }: Step): Promise<string | null> {
+    const client = this.#client(who);
+    const filled = fill(variables, this.#names) as Json;
+    if (document?.kind === "subscription") {
+      this.#open.get(who)?.stop();
+      this.#open.set(who, new Subscription(client, document.text, filled));
+    }
+    if (document === null || document.kind === "subscription") {
+      const open = this.#open.get(who);
+      if (open === undefined) return `${who} follows nothing`;
+      let next = await open.next();
+      while (document === null && isEmptyChunk(next)) next = await open.next();
+      return difference(answer, next, this.#names);
+    }
+    const given = await client.ask(document.text, filled);
+    client.token = accessTokenIn(given.data) ?? client.token;
+    // A page shows what is in `data`, or the whole answer where there are errors in it.
+    return difference(answer, answer["errors"] || given.errors ? given : given.data, this.#names);
+  }
+
+  #client(who: string): Client {
+    const client = this.#clients.get(who) ?? this.#server.stranger();
+    this.#clients.set(who, client);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    for (const subscription of this.#open.values()) subscription.stop();
+    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+  }
+}
+
+/** A quiet stream brings a chunk now and then, for its token alone. */
+function isEmptyChunk(answer: Json): boolean {
+  const { events } = answer["eventStream"] as { events?: unknown[] };
+  return events?.length === 0;
+}
+
+/** What registering or logging in gives: from then on the client is signed in. */
+function accessTokenIn(data: Json | null | undefined): string | undefined {
+  const { register, login } = (data ?? {}) as Record<string, { accessToken?: string } | undefined>;
+  return (register ?? login)?.accessToken;
+}

@@ -2,12 +2,24 @@ import { cleanUp, cleanUpOnSignals } from "./cleanup.ts";
 import { optionsHelp, readOptions, type Options } from "./options.ts";
 import { printReport, type Report } from "./report.ts";
 import { fanout } from "./workloads/fanout.ts";
+import { filter } from "./workloads/filter.ts";
 import { idle } from "./workloads/idle.ts";
+import { relations } from "./workloads/relations.ts";
 import { scrollback } from "./workloads/scrollback.ts";
 import { send } from "./workloads/send.ts";
+import { sync } from "./workloads/sync.ts";
 import { writer } from "./workloads/writer.ts";
 
-const workloads: Record<string, (options: Options) => Promise<Report>> = { send, writer, fanout, scrollback, idle };
+const workloads: Record<string, (options: Options) => Promise<Report>> = {
+  send,
+  writer,
+  fanout,
+  scrollback,
+  sync,
+  filter,
+  relations,
+  idle,
+};
 
 async function main(): Promise<void> {
   const { workload, options } = readOptions();

@@ -14,8 +14,14 @@ export interface Options {
   subscribers: number[] | null;
   /** Events a second that `fanout` sends; 0 is as fast as they are acknowledged. */
   rate: number | null;
-  /** Sizes of the rooms that `scrollback` reads. */
+  /** Sizes of the rooms that `scrollback` reads; the first is that of the rooms of `sync` and of `filter`'s room. */
   events: number[] | null;
+  /** Rooms of the user who syncs. */
+  rooms: number | null;
+  /** How often `sync`, `filter` and `relations` measure each of their requests. */
+  rounds: number | null;
+  /** Only the requests of `sync`, `filter` and `relations` whose names hold this text. */
+  only: string;
   /** A directory for CPU profiles of the server, which slow it down somewhat. */
   profile: string | null;
 }
@@ -26,7 +32,10 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --action-ids           send with action ids
   --subscribers <n,n>    numbers of subscribers of fanout (500,5000)
   --rate <n>             events/s of fanout; 0 is as fast as they are acknowledged (0 up to 1000 subscribers, else 2)
-  --events <n,n>         sizes of scrollback's rooms (1000,1000000)
+  --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
+  --rooms <n>            rooms of sync (1000)
+  --rounds <n>           measurements of each request of sync (9), filter (40) and relations (60)
+  --only <text>          only requests of sync, filter and relations whose names hold it
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
 
 /** Reads the command line: the workload and its options. */
@@ -41,6 +50,9 @@ export function readOptions(): { workload: string | undefined; options: Options 
       subscribers: { type: "string" },
       rate: { type: "string" },
       events: { type: "string" },
+      rooms: { type: "string" },
+      rounds: { type: "string" },
+      only: { type: "string", default: "" },
       profile: { type: "string" },
     },
   });
@@ -52,6 +64,9 @@ export function readOptions(): { workload: string | undefined; options: Options 
     subscribers: values.subscribers?.split(",").map(numberOf) ?? null,
     rate: values.rate === undefined ? null : numberOf(values.rate),
     events: values.events?.split(",").map(numberOf) ?? null,
+    rooms: values.rooms === undefined ? null : numberOf(values.rooms),
+    rounds: values.rounds === undefined ? null : numberOf(values.rounds),
+    only: values.only,
     profile: values.profile ?? null,
   };
   return { workload: positionals[0], options };

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onEnd } from "./cleanup.ts";
+import { delayReporter, longestDelay } from "./eventLoop.ts";
 import { memoryOf } from "./usage.ts";
 
 const project = resolve(fileURLToPath(import.meta.url), "../..");
@@ -15,6 +16,8 @@ export interface Server {
   pid: number;
   postgresPid: number;
   memory(): { now: number; peak: number };
+  /** The longest time in milliseconds that its event loop stood still since this was asked last. Needs `delays`. */
+  longestDelay(): Promise<number>;
   /** Lets it shut down; kills it if it doesn't. */
   stop(): Promise<void>;
 }
@@ -38,16 +41,23 @@ function newestSource(): number {
 }
 
 /** Starts a server of its own process on a data directory, and waits until it says that it is ready. */
-export async function startServer(dataDir: string, options: { profile?: string | null } = {}): Promise<Server> {
+export async function startServer(
+  dataDir: string,
+  options: { profile?: string | null; delays?: boolean } = {},
+): Promise<Server> {
   const profile = options.profile ? resolve(options.profile) : null;
   if (profile !== null) mkdirSync(profile, { recursive: true });
   const child = spawn(
     process.execPath,
-    [...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]), ...serverCommand().arguments],
+    [
+      ...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
+      ...(options.delays ? ["--import", delayReporter] : []),
+      ...serverCommand().arguments,
+    ],
     {
       cwd: project,
       env: environment(dataDir),
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "inherit", ...(options.delays ? (["ipc"] as const) : [])],
       // Out of the terminal's reach: on Ctrl-C it is told to stop once, by us, in its turn.
       detached: true,
     },
@@ -56,7 +66,14 @@ export async function startServer(dataDir: string, options: { profile?: string |
   onEnd(stop);
   const address = await addressOf(child);
   const pid = child.pid!;
-  return { address, pid, postgresPid: postmasterOf(dataDir) ?? 0, memory: () => memoryOf(pid), stop };
+  return {
+    address,
+    pid,
+    postgresPid: postmasterOf(dataDir) ?? 0,
+    memory: () => memoryOf(pid),
+    longestDelay: () => longestDelay(child),
+    stop,
+  };
 }
 
 function environment(dataDir: string): NodeJS.ProcessEnv {

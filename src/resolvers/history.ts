@@ -30,6 +30,7 @@ const ContextWindow = builder.objectRef<WindowShape & { stateFilter: Filter }>("
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
       complexity: usualPage.state,
       async resolve({ view, end, stateFilter }, args, context) {
+        if (end === null) return { edges: [], hasPreviousPage: false, hasNextPage: false };
         const rooms = [{ view, at: end, since: null }];
         const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
         return state!();

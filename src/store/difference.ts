@@ -2,6 +2,7 @@ import type { StoredEvent } from "../model/event.ts";
 import { groupBy } from "../model/groupBy.ts";
 import type { Place } from "../model/order.ts";
 import { exactTexts } from "../model/patterns.ts";
+import type { Span } from "../model/room.ts";
 import type { Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
@@ -135,6 +136,8 @@ function typeCondition({ types }: Selection, parameters: Parameters): string {
 export interface ChangesRequest {
   rooms: readonly {
     roomId: string;
+    /** What the reader may see: of the events, and of what updates them. */
+    spans: readonly Span[];
     /** Changes after this position up to `to`, of events up to it. */
     since: number;
     to: number;
@@ -170,6 +173,23 @@ export async function changedEvents(connection: Connection, request: ChangesRequ
       "bigint[]",
     ),
   ].join(", ");
+  const spans = rooms.flatMap(({ spans }, n) => spans.map((span) => ({ n, ...span })));
+  const unnestedSpans = [
+    parameters.add(
+      spans.map(({ n }) => n),
+      "integer[]",
+    ),
+    parameters.add(
+      spans.map(({ from }) => from),
+      "bigint[]",
+    ),
+    parameters.add(
+      spans.map(({ to }) => to ?? Number.MAX_SAFE_INTEGER),
+      "bigint[]",
+    ),
+  ].join(", ");
+  const visibleIn = (n: string): string => `EXISTS (
+    SELECT FROM span WHERE span.n = ${n} AND event.major >= span.low AND (event.major, event.minor) <= (span.high, ''::bytea))`;
   const condition = selectionCondition(selection, parameters, { alone: true });
   const place = after === null ? null : [parameters.add(after.major, "bigint"), parameters.add(after.minor, "text")];
   const k = Math.trunc(limit) + 1;
@@ -177,11 +197,15 @@ export async function changedEvents(connection: Connection, request: ChangesRequ
     connection,
     `WITH RECURSIVE room AS MATERIALIZED (
        SELECT * FROM unnest(${unnested}) AS room(n, room_id, since, until)
+     ), span AS MATERIALIZED (
+       SELECT * FROM unnest(${unnestedSpans}) AS span(n, low, high)
      ), line AS (
        SELECT room.n, room.since, change.target_id FROM room CROSS JOIN LATERAL (
          SELECT coalesce(event.redacts_id, event.updates_id) AS target_id FROM event
          WHERE event.room_id = room.room_id AND event.position > room.since AND event.position <= room.until
            AND (event.updates_id IS NOT NULL OR event.redacts_id IS NOT NULL)
+           -- A redaction shows on what it redacts, wherever it stands itself.
+           AND (event.redacts_id IS NOT NULL OR ${visibleIn("room.n")})
        ) AS change
        UNION
        SELECT line.n, line.since, event.updates_id FROM line JOIN event ON event.event_id = line.target_id
@@ -189,7 +213,7 @@ export async function changedEvents(connection: Connection, request: ChangesRequ
      ), changed AS (
        SELECT line.n, event.position, row_number() OVER (PARTITION BY line.n ORDER BY event.major, event.minor) AS rank
        FROM line JOIN event ON event.event_id = line.target_id
-       WHERE event.position <= line.since ${condition === "" ? "" : `AND ${condition}`}
+       WHERE event.position <= line.since AND ${visibleIn("line.n")} ${condition === "" ? "" : `AND ${condition}`}
          ${place === null ? "" : `AND (event.major, event.minor) > (${place[0]}, decode(${place[1]}, 'hex'))`}
      )
      SELECT changed.n, found.* FROM changed

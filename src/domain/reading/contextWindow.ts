@@ -14,8 +14,11 @@ export interface ContextWindow {
   event: StoredEvent;
   view: RoomView;
   events: EventConnection;
-  /** The stream position at the end of the window, where its state is read. */
-  end: number;
+  /**
+   * The stream position at the end of the window, where its state is read; null where the reader sees no more than the
+   * event itself, as of an invite from before they joined.
+   */
+  end: number | null;
 }
 
 /**
@@ -40,13 +43,16 @@ export async function contextWindow(
     }),
   );
   const own = { node: middle, cursor: placeToken(reading.tokens, middle) };
-  const last = after!.edges.at(-1)?.node;
+  const edges = [...before!.edges, own, ...after!.edges];
+  const readable = edges.flatMap(({ node }) =>
+    node.kind !== "EPHEMERAL" && inSpans(node.place, view.spans) ? [node.place.major] : [],
+  );
   return {
     event,
     view,
-    end: last?.kind === undefined || last.kind === "EPHEMERAL" ? middle.place.major : last.place.major,
+    end: readable.at(-1) ?? null,
     events: {
-      edges: [...before!.edges, own, ...after!.edges],
+      edges,
       hasPreviousPage: before!.hasPreviousPage,
       hasNextPage: after!.hasNextPage,
       filter,

@@ -21,6 +21,16 @@ export interface Edge<T> {
   node: T;
 }
 
+/** An edge whose cursor is made only if somebody asks for it: signing one costs more than most of what a page costs. */
+export function lazyEdge<T>(node: T, cursorOf: () => string): Edge<T> {
+  return {
+    node,
+    get cursor() {
+      return cursorOf();
+    },
+  };
+}
+
 /** A page of state, with the filter that shapes its JSON. */
 export interface StateConnection extends Connection<StoredEvent> {
   filter?: Filter;

@@ -42,6 +42,8 @@ export interface StoredEvent {
   suppressed: boolean;
   /** The room's auth version that the event brought about, if it moved it. */
   authVersion: number | null;
+  /** Whether there were updates of it when it was read: without any, nobody has to look for them. Null: not known. */
+  updated: boolean | null;
 }
 
 /** An event that is made from others when it is delivered, and never stored. */

@@ -65,7 +65,7 @@ export function relationLoaders(
   );
 
   return {
-    updates: (event) => updates.load(event),
+    updates: async (event) => (event.updated === false ? [] : updates.load(event)),
     bundledReplies: (event, filter) =>
       children.load({ event, request: bundledBy(filter), name: `bundled ${JSON.stringify(filter.definition)}` }),
     replies: (event, args) => children.load({ event, request: repliesBy(args), name: JSON.stringify(args) }),

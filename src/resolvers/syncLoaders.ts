@@ -33,8 +33,11 @@ export function syncLoaders({ reading }: Domain, batched: Batched): SyncLoaders 
   const difference = (room: SyncRoom): Promise<Difference> => roomDifferences.load(room);
 
   const states = batched(async (keys: readonly { room: SyncRoom; args: PageArguments }[]) => {
-    const known = await Promise.all(keys.map(({ room }) => difference(room)));
-    const asked = keys.map((key, index) => ({ ...key, since: known[index]!.incremental ? key.room.since : null }));
+    // What is new as a whole needs no look at its timeline, so that both are read side by side.
+    const known = keys.some(({ room }) => room.since !== null)
+      ? await Promise.all(keys.map(async ({ room }) => (room.since === null ? null : difference(room))))
+      : [];
+    const asked = keys.map((key, index) => ({ ...key, since: known[index]?.incremental ? key.room.since : null }));
     const found = new Map<number, () => StateConnection>();
     for (const [sync, group] of bySync(
       asked.map((key, index) => ({ ...key, index })),

@@ -7,7 +7,8 @@ import { shapedJson, stateJson } from "./eventJson.ts";
 import { Event, EventConnection, StateEvent } from "./refs.ts";
 
 /** An entry of a page, with the filter that shapes it: what has an id can't depend on that. */
-interface ShapedEdge<T> extends Edge<T> {
+interface ShapedEdge<T> {
+  edge: Edge<T>;
   filter: Filter;
 }
 
@@ -15,18 +16,18 @@ const unfiltered = filterOf();
 
 const EventEdge = builder.objectRef<ShapedEdge<AnyEvent>>("EventEdge").implement({
   fields: (t) => ({
-    cursor: t.expose("cursor", { type: "ChunkToken" }),
-    node: t.field({ type: Event, resolve: ({ node }) => node }),
+    cursor: t.field({ type: "ChunkToken", resolve: ({ edge }) => edge.cursor }),
+    node: t.field({ type: Event, resolve: ({ edge }) => edge.node }),
     json: t.field({
       type: "JSONObject",
       description: "In the format, with the fields and the bundles, that the filter in force asked for.",
-      resolve: ({ node, filter }, _args, context) => shapedJson(node, filter, context),
+      resolve: ({ edge, filter }, _args, context) => shapedJson(edge.node, filter, context),
     }),
     bundledReplies: t.field({
       type: EventConnection,
       nullable: true,
       description: "The children that the filter in force bundles. [REL-2]",
-      resolve: ({ node, filter }, _args, context) =>
+      resolve: ({ edge: { node }, filter }, _args, context) =>
         node.kind === "MESSAGE" && filter.definition.bundleRelations > 0
           ? context.load.bundledReplies(node, filter)
           : null,
@@ -39,7 +40,7 @@ EventConnection.implement({
     edges: t.field({
       type: [EventEdge],
       complexity: { field: 0, multiplier: 1 },
-      resolve: ({ edges, filter }) => edges.map((edge) => ({ ...edge, filter })),
+      resolve: ({ edges, filter }) => edges.map((edge) => ({ edge, filter })),
     }),
     nodes: t.field({
       type: [Event],
@@ -58,12 +59,12 @@ EventConnection.implement({
 
 const StateEdge = builder.objectRef<ShapedEdge<StoredEvent>>("StateEdge").implement({
   fields: (t) => ({
-    cursor: t.expose("cursor", { type: "ChunkToken" }),
-    node: t.field({ type: StateEvent, resolve: ({ node }) => node }),
+    cursor: t.field({ type: "ChunkToken", resolve: ({ edge }) => edge.cursor }),
+    node: t.field({ type: StateEvent, resolve: ({ edge }) => edge.node }),
     json: t.field({
       type: "JSONObject",
       description: "The event as one JSON document, without what it replaced. [SYN-10]",
-      resolve: ({ node, filter }, _args, context) => stateJson(node, filter, context),
+      resolve: ({ edge, filter }, _args, context) => stateJson(edge.node, filter, context),
     }),
   }),
 });
@@ -73,7 +74,7 @@ export const StateConnection = builder.objectRef<StatePage>("StateConnection").i
     edges: t.field({
       type: [StateEdge],
       complexity: { field: 0, multiplier: 1 },
-      resolve: ({ edges, filter }) => edges.map((edge) => ({ ...edge, filter: filter ?? unfiltered })),
+      resolve: ({ edges, filter }) => edges.map((edge) => ({ edge, filter: filter ?? unfiltered })),
     }),
     nodes: t.field({
       type: [StateEvent],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { PrismaPg } from "@prisma/adapter-pg";
 import type pg from "pg";
 import { PrismaClient, type Prisma } from "../../generated/prisma/client.ts";
@@ -53,8 +54,28 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   };
 }
 
+/** Statements that a connection remembers; the texts of one that go beyond are planned anew each time. */
+const maxPrepared = 500;
+
+/**
+ * Names statements by their text, so that PostgreSQL parses and plans each only once per connection: up to a bound, since
+ * filters make many texts.
+ */
+function statementNames(): (statement: { sql: string }) => string {
+  const names = new Map<string, string>();
+  return ({ sql }) => {
+    const known = names.get(sql);
+    if (known !== undefined) return known;
+    // The empty name is that of the one statement which isn't remembered.
+    if (names.size >= maxPrepared) return "";
+    const name = `hearth_${createHash("sha256").update(sql).digest("base64url").slice(0, 22)}`;
+    names.set(sql, name);
+    return name;
+  };
+}
+
 function client(url: string, pool: pg.PoolConfig, onStatement: (() => void) | null): PrismaClient {
-  const adapter = new PrismaPg({ connectionString: url, ...pool });
+  const adapter = new PrismaPg({ connectionString: url, ...pool }, { statementNameGenerator: statementNames() });
   if (onStatement === null) return new PrismaClient({ adapter });
   const counted = new PrismaClient({ adapter, log: [{ emit: "event", level: "query" }] });
   counted.$on("query", onStatement);

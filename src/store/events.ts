@@ -29,7 +29,7 @@ export async function eventsAt(connection: Connection, positions: readonly numbe
   return rows.map(eventOfRow);
 }
 
-/** Everything after one stream position up to another, in stream order. */
+/** Everything after one stream position up to another, in stream order; updates of it may follow at any time. */
 export async function eventsBetween(
   connection: Connection,
   after: number,
@@ -44,7 +44,7 @@ export async function eventsBetween(
     to,
     limit,
   );
-  return rows.map(eventOfRow);
+  return rows.map((row) => ({ ...eventOfRow(row), updated: null }));
 }
 
 /** Newest visible event of each room: `messagesOnly` for the last message, else for the last activity. */

@@ -2,16 +2,25 @@ import type { StoredEvent } from "../model/event.ts";
 import { groupBy } from "../model/groupBy.ts";
 import { comparePlaces, justAfter, type Place } from "../model/order.ts";
 import type { Span } from "../model/room.ts";
-import { exactTexts, passes } from "../model/patterns.ts";
+import { exactTexts, passes, type Patterns } from "../model/patterns.ts";
 import { exactTypes, takesAllTypes, type Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
 import { eventColumns, eventsOfJson } from "./rows.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
+import {
+  maxProbedTypes,
+  maxSenders,
+  sendersInRooms,
+  typesInRooms,
+  typesOfSenders,
+  type TypeName,
+  type TypeOfSender,
+} from "./occurring.ts";
 
 /** Beyond every position: the end of a span that has none. */
 const endless = Number.MAX_SAFE_INTEGER;
-/** A room with more types than this is read in its own order, since probing all of them would cost more. */
-const maxProbedTypes = 200;
+/** A room with more passing senders than this is not probed by them, since probing all of them would cost more. */
+const maxProbedSenders = 100;
 
 export interface RoomRequest {
   roomId: string;
@@ -39,21 +48,19 @@ export interface EventPage {
   events(): StoredEvent[];
 }
 
-/** One index probe: a span of a room, of one type or sender if the page is looked for by those. */
-interface Probe {
+/** One index probe: a span of a room, of one type, or one type of one sender, if the page is looked for by those. */
+interface Probe extends Partial<TypeOfSender> {
   n: number;
   roomId: string;
   low: Place;
   high: Place;
-  message: boolean;
-  text: string;
 }
 
 type Way = "order" | "type" | "sender";
 
 /**
  * A page of each of these rooms: up to `limit` events that the reader may see and the filter lets through, next to a
- * place, oldest first. At most three statements, however many rooms there are. Each span is probed by an index, by type
+ * place, oldest first. At most five statements, however many rooms there are. Each span is probed by an index, by type
  * or sender where the filter names or implies them, so that the cost depends on neither the size of the room, nor on how
  * much of it is hidden, nor on how rare the type is. [SCR-1, SCR-3, FIL-7, EV-9]
  */
@@ -82,33 +89,88 @@ function pageOf(count: number, json: string, { limit, direction }: PagesRequest)
   };
 }
 
-/** How the rooms' spans are best looked through: in order, by each type that can pass, or by each sender. */
+/** How the rooms' spans are best looked through: in order, by each type that can pass, or by each sender's types. */
 async function probesOf(connection: Connection, request: PagesRequest): Promise<Record<Way, Probe[]>> {
-  const { selection } = request;
-  const spans = request.rooms.flatMap((room, n) =>
-    room.spans.map((span) => ({
-      n,
-      roomId: room.roomId,
-      ...boundsOf(span, room.from, request),
-      message: true,
-      text: "",
-    })),
-  );
-  const senders = exactTexts(selection.senders);
-  if (senders !== null) {
-    return { order: [], type: [], sender: spans.flatMap((span) => senders.map((text) => ({ ...span, text }))) };
+  const probes: Record<Way, Probe[]> = { order: [], type: [], sender: [] };
+  const namesOf = await namesOfRooms(connection, request);
+  for (const [n, { roomId, spans, from }] of request.rooms.entries()) {
+    const { way, names } = namesOf(roomId);
+    for (const span of spans) {
+      const bounds = { n, roomId, ...boundsOf(span, from, request) };
+      probes[way].push(...names.map((name) => ({ ...bounds, ...name })));
+    }
   }
-  if (takesAllTypes(selection)) return { order: spans, type: [], sender: [] };
+  return probes;
+}
+
+/** What each room is probed by. Types and senders that a filter only describes are first made into names. */
+async function namesOfRooms(
+  connection: Connection,
+  { rooms, selection }: PagesRequest,
+): Promise<(roomId: string) => { way: Way; names: Partial<TypeOfSender>[] }> {
+  const roomIds = [...new Set(rooms.map((room) => room.roomId))];
+  const inOrder = { way: "order" as const, names: [{}] };
+  const byType = await typesByRoom(connection, roomIds, selection);
+  if (exactTexts(selection.senders) === null && !describesSome(selection.senders)) {
+    return (roomId) => {
+      const types = byType(roomId);
+      return types === null ? inOrder : { way: "type", names: types };
+    };
+  }
+  const bySender = await typesOfSendersByRoom(connection, roomIds, selection);
+  return (roomId) => {
+    const pairs = bySender(roomId);
+    if (pairs !== null) return { way: "sender", names: pairs };
+    const types = byType(roomId);
+    return types === null ? inOrder : { way: "type", names: types };
+  };
+}
+
+/** Null for rooms whose order is walked: because every type passes, or because they have too many to probe. */
+async function typesByRoom(
+  connection: Connection,
+  roomIds: readonly string[],
+  selection: Selection,
+): Promise<(roomId: string) => TypeName[] | null> {
+  if (takesAllTypes(selection)) return () => null;
   const exact = exactTypes(selection);
-  const typesOf = exact === null ? await typesOfRooms(connection, request) : () => exact;
-  const order: Probe[] = [];
-  const type: Probe[] = [];
-  for (const span of spans) {
-    const types = typesOf(span.roomId);
-    if (types === null) order.push(span);
-    else type.push(...types.map(({ message, type: text }) => ({ ...span, message, text })));
-  }
-  return { order, type, sender: [] };
+  if (exact !== null) return () => exact;
+  // Where senders are named, their types are looked at instead.
+  if (exactTexts(selection.senders) !== null) return () => null;
+  const all = groupBy(await typesInRooms(connection, roomIds), (row) => row.roomId);
+  return (roomId) => {
+    const types = all.get(roomId) ?? [];
+    if (types.length > maxProbedTypes) return null;
+    return types.filter(({ message, type }) => passes(selection.types[message ? "MESSAGE" : "STATE"], type));
+  };
+}
+
+/** Null for rooms where too many senders could pass. */
+async function typesOfSendersByRoom(
+  connection: Connection,
+  roomIds: readonly string[],
+  selection: Selection,
+): Promise<(roomId: string) => TypeOfSender[] | null> {
+  const exact = exactTexts(selection.senders);
+  const sendersIn = exact === null ? groupBy(await sendersInRooms(connection, roomIds), (row) => row.roomId) : null;
+  const pairs = roomIds.flatMap((roomId) => {
+    const senders = sendersIn === null ? exact! : (sendersIn.get(roomId) ?? []).map((row) => row.sender);
+    const passing = senders.filter((sender) => passes(selection.senders, sender));
+    const tooMany = passing.length > maxProbedSenders || (sendersIn !== null && senders.length > maxSenders);
+    return tooMany ? [] : [{ roomId, senders: passing }];
+  });
+  const known = new Set(pairs.map(({ roomId }) => roomId));
+  const all = groupBy(await typesOfSenders(connection, pairs), (row) => row.roomId);
+  return (roomId) => {
+    const types = all.get(roomId) ?? [];
+    if (!known.has(roomId) || types.length > maxProbedTypes) return null;
+    return types.filter(({ message, type }) => passes(selection.types[message ? "MESSAGE" : "STATE"], type));
+  };
+}
+
+/** Whether patterns describe what passes, rather than what doesn't: only then it may be rare. */
+function describesSome({ included }: Patterns): boolean {
+  return included !== null;
 }
 
 /**
@@ -161,7 +223,7 @@ function limitOf({ limit }: PagesRequest): number {
 
 /**
  * SQL that gives what the probes find: n, position, major, minor and the rank within the page. The bounds and the order
- * begin with the column that is looked for, which only that index can serve: an equality would let the planner walk the
+ * begin with the columns that are looked for, which only that index can serve: an equality would let the planner walk the
  * room's order instead.
  */
 function hits(way: Way, probes: readonly Probe[], request: PagesRequest, parameters: Parameters): string {
@@ -175,26 +237,33 @@ function hits(way: Way, probes: readonly Probe[], request: PagesRequest, paramet
     column(({ low }) => low.minor, "text"),
     column(({ high }) => high.major, "bigint"),
     column(({ high }) => high.minor, "text"),
-    column(({ message }) => message, "boolean"),
-    column(({ text }) => text, "text"),
+    column(({ message }) => message ?? true, "boolean"),
+    column(({ type }) => type ?? "", "text"),
+    column(({ sender }) => sender ?? "", "text"),
   ].join(", ");
   const order = direction === "before" ? "DESC" : "ASC";
   const condition = selectionCondition(selection, parameters, { alone: true });
-  const [column1, value1, order1] = {
-    order: ["", "", ""],
-    type: ["event.type, ", "probe.looked_for, ", `event.type ${order}, `],
-    sender: ["event.sender, ", "probe.looked_for, ", `event.sender ${order}, `],
-  }[way] as [string, string, string];
+  const lookedFor = {
+    order: [],
+    type: [["event.type", "probe.type"]],
+    sender: [
+      ["event.sender", "probe.sender"],
+      ["(event.state_key IS NULL)", "probe.message"],
+      ["event.type", "probe.type"],
+    ],
+  }[way];
+  const place = [...lookedFor.map(([event]) => event), "event.major", "event.minor"];
+  const bound = (end: "low" | "high"): string =>
+    [...lookedFor.map(([, probe]) => probe), `probe.${end}`, `decode(probe.${end}_minor, 'hex')`].join(", ");
   return `
     SELECT probe.n, hit.*, row_number() OVER (PARTITION BY probe.n ORDER BY hit.major ${order}, hit.minor ${order}) AS rank
-    FROM unnest(${unnested}) AS probe(n, room_id, low, low_minor, high, high_minor, message, looked_for)
+    FROM unnest(${unnested}) AS probe(n, room_id, low, low_minor, high, high_minor, message, type, sender)
     CROSS JOIN LATERAL (
       SELECT event.position, event.major, event.minor FROM event
       WHERE event.room_id = probe.room_id ${way === "type" ? "AND (event.state_key IS NULL) = probe.message" : ""}
-        AND (${column1}event.major, event.minor) >= (${value1}probe.low, decode(probe.low_minor, 'hex'))
-        AND (${column1}event.major, event.minor) < (${value1}probe.high, decode(probe.high_minor, 'hex'))
+        AND (${place.join(", ")}) >= (${bound("low")}) AND (${place.join(", ")}) < (${bound("high")})
         AND event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
-      ORDER BY ${order1}event.major ${order}, event.minor ${order} LIMIT ${limitOf(request)}
+      ORDER BY ${place.map((text) => `${text} ${order}`).join(", ")} LIMIT ${limitOf(request)}
     ) AS hit`;
 }
 
@@ -226,36 +295,4 @@ export async function countNearest(connection: Connection, request: PagesRequest
     for (const { n, ...estimate } of rows) estimates.set(n, estimate);
   }
   return estimates;
-}
-
-/**
- * The types that occur in rooms and pass the filter, by one index probe per type; null for rooms with too many to probe.
- */
-async function typesOfRooms(
-  connection: Connection,
-  { rooms, selection }: PagesRequest,
-): Promise<(roomId: string) => { message: boolean; type: string }[] | null> {
-  const next = "SELECT (event.state_key IS NULL) AS message, event.type FROM event WHERE event.room_id = room.room_id";
-  const rows = await query<{ room_id: string; message: boolean; type: string }>(
-    connection,
-    `SELECT room.room_id, found.message, found.type FROM unnest($1::text[]) AS room(room_id)
-     CROSS JOIN LATERAL (
-       WITH RECURSIVE walk AS (
-         (${next} ORDER BY (event.state_key IS NULL), event.type LIMIT 1)
-         UNION ALL
-         SELECT following.* FROM walk CROSS JOIN LATERAL (
-           ${next} AND ((event.state_key IS NULL), event.type) > (walk.message, walk.type)
-           ORDER BY (event.state_key IS NULL), event.type LIMIT 1
-         ) AS following
-       )
-       SELECT * FROM walk LIMIT ${maxProbedTypes + 1}
-     ) AS found`,
-    [...new Set(rooms.map((room) => room.roomId))],
-  );
-  const all = groupBy(rows, (row) => row.room_id);
-  return (roomId) => {
-    const types = all.get(roomId) ?? [];
-    if (types.length > maxProbedTypes) return null;
-    return types.filter(({ message, type }) => passes(selection.types[message ? "MESSAGE" : "STATE"], type));
-  };
 }

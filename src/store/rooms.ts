@@ -148,6 +148,11 @@ export interface RoomAt {
   activity: number;
 }
 
+/** The condition that a period covers a position; a user has one period of a room at a time. */
+function holds(position: string): string {
+  return `from_position <= ${position}::bigint AND (to_position IS NULL OR to_position > ${position}::bigint)`;
+}
+
 /**
  * Rooms in which a user had a membership at a stream position, with what it was at an earlier one (null: no such); one
  * index probe per room. [SYN-2, SYN-6]
@@ -167,22 +172,21 @@ export async function roomsOfUserSince(
     activity: number | null;
   }>(
     connection,
-    `SELECT period.room_id, period.membership, period.from_position::float8 AS from_position,
-       (SELECT earlier.membership FROM membership_period AS earlier
-        WHERE earlier.user_id = $1 AND earlier.room_id = period.room_id AND earlier.from_position <= $3::bigint
-          AND (earlier.to_position IS NULL OR earlier.to_position > $3::bigint)) AS before,
-       (SELECT max(earlier.to_position)::float8 FROM membership_period AS earlier
-        WHERE earlier.user_id = $1 AND earlier.room_id = period.room_id AND earlier.membership = 'join'
-          AND earlier.to_position <= $2::bigint) AS join_ended,
-       newest.major::float8 AS activity
-     FROM membership_period AS period
+    `SELECT room.room_id, room.membership, room.from_position::float8 AS from_position, room.before,
+       room.join_ended::float8 AS join_ended, newest.major::float8 AS activity
+     FROM (
+       SELECT room_id, max(membership) FILTER (WHERE ${holds("$2")}) AS membership,
+         max(from_position) FILTER (WHERE ${holds("$2")}) AS from_position,
+         max(membership) FILTER (WHERE ${holds("$3")}) AS before,
+         max(to_position) FILTER (WHERE membership = 'join' AND to_position <= $2::bigint) AS join_ended
+       FROM membership_period WHERE user_id = $1 GROUP BY room_id
+     ) AS room
      LEFT JOIN LATERAL (
        SELECT event.major FROM event
-       WHERE event.room_id = period.room_id AND (event.major, event.minor) < ($2::bigint + 1, ''::bytea)
+       WHERE event.room_id = room.room_id AND (event.major, event.minor) < ($2::bigint + 1, ''::bytea)
        ORDER BY event.major DESC, event.minor DESC LIMIT 1
-     ) AS newest ON period.membership = 'join'
-     WHERE period.user_id = $1 AND period.from_position <= $2::bigint
-       AND (period.to_position IS NULL OR period.to_position > $2::bigint)`,
+     ) AS newest ON room.membership = 'join'
+     WHERE room.membership IS NOT NULL`,
     userId,
     position,
     since,

@@ -14,7 +14,14 @@ const message: StoredEvent = {
   ...{ kind: "MESSAGE", position: 12, eventId: "$e", roomId: "!r:example.org", place: { major: 12, minor: "" } },
   ...{ type: "m.room.message", stateKey: null, sender: "@a:example.org", sentAt: 1_700_000_000_123 },
   ...{ content: '{"body":"hello","msgtype":"m.text"}', replacesId: null, updatesId: null, relatesTo: [] },
-  ...{ redactsId: null, redactedById: null, insertedAfterId: null, suppressed: false, authVersion: null },
+  ...{
+    redactsId: null,
+    redactedById: null,
+    insertedAfterId: null,
+    suppressed: false,
+    authVersion: null,
+    updated: false,
+  },
   action: { deviceId: "phone", actionId: "a1" },
 };
 const state: StoredEvent = { ...message, kind: "STATE", type: "m.room.topic", stateKey: "_", replacesId: "$older" };

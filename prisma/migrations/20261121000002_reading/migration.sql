@@ -1,8 +1,8 @@
 -- Indexes that filters, relations and differences are read by. See docs/decisions/0005-reading.md.
 
--- A rare type in a room of a million events is found by one probe per type; the types of a room, by one per type too. [FIL-7]
+-- A rare type in a room of a million events is found by one probe per type; the types of a room, by one per type too; and so for its senders and their types. [FIL-7]
 CREATE INDEX event_type_order ON event (room_id, (state_key IS NULL), type, major, minor);
-CREATE INDEX event_sender_order ON event (room_id, sender, major, minor);
+CREATE INDEX event_sender_order ON event (room_id, sender, (state_key IS NULL), type, major, minor);
 
 -- Children by `updates`, in order. [UPD-1]
 CREATE INDEX event_updates ON event (updates_id, major, minor) WHERE updates_id IS NOT NULL;

@@ -36,5 +36,6 @@ function storedEvent(roomId: string, event: PlacedDraft, position: number, repla
     action: event.device === null ? null : { deviceId: event.device, actionId: event.actionId ?? null },
     suppressed: event.suppressed,
     authVersion: event.authVersion,
+    updated: null,
   };
 }

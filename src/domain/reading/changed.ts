@@ -1,4 +1,4 @@
-import type { EventConnection } from "../../model/connection.ts";
+import { lazyEdge, type EventConnection } from "../../model/connection.ts";
 import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import { passes } from "../../model/patterns.ts";
@@ -32,7 +32,7 @@ export async function changedSince(
   return rooms.map((_room, index) => {
     const events = changes.get(index) ?? [];
     return {
-      edges: events.slice(0, limit).map((node) => ({ node, cursor: placeToken(tokens, node) })),
+      edges: events.slice(0, limit).map((node) => lazyEdge(node, () => placeToken(tokens, node))),
       hasPreviousPage: after !== null,
       hasNextPage: events.length > limit,
       filter,

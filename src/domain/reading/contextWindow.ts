@@ -1,5 +1,5 @@
-import type { EventConnection } from "../../model/connection.ts";
-import type { StoredEvent } from "../../model/event.ts";
+import { lazyEdge, type EventConnection } from "../../model/connection.ts";
+import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import type { RoomView } from "../../model/room.ts";
@@ -42,7 +42,7 @@ export async function contextWindow(
       return page!();
     }),
   );
-  const own = { node: middle, cursor: placeToken(reading.tokens, middle) };
+  const own = lazyEdge<AnyEvent>(middle, () => placeToken(reading.tokens, middle));
   const edges = [...before!.edges, own, ...after!.edges];
   const readable = edges.flatMap(({ node }) =>
     node.kind !== "EPHEMERAL" && inSpans(node.place, view.spans) ? [node.place.major] : [],

@@ -1,4 +1,4 @@
-import type { EventConnection, PageStart } from "../../model/connection.ts";
+import { lazyEdge, type EventConnection, type PageStart } from "../../model/connection.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { behind, type Place } from "../../model/order.ts";
@@ -88,7 +88,7 @@ export function connectionOf(
   const origin = from ?? (direction === "before" ? behind(upTo) : { major: 0, minor: "" });
   const emptyAt = events.length === 0 ? placeToken(tokens, { roomId: view.roomId, place: origin }) : null;
   return {
-    edges: events.map((node) => ({ node, cursor: placeToken(tokens, node) })),
+    edges: events.map((node) => lazyEdge(node, () => placeToken(tokens, node))),
     hasPreviousPage: direction === "before" ? page.more : from !== null,
     hasNextPage: direction === "before" ? from !== null : page.more,
     ...(emptyAt === null ? {} : { start: emptyAt, end: emptyAt }),

@@ -1,5 +1,5 @@
-import type { EventConnection } from "../../model/connection.ts";
-import type { StoredEvent } from "../../model/event.ts";
+import { lazyEdge, type EventConnection } from "../../model/connection.ts";
+import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import { filterOf, type Filter } from "../../model/filter.ts";
 import type { Place } from "../../model/order.ts";
 import { readPaging, type PagingArguments } from "../../model/paging.ts";
@@ -106,15 +106,21 @@ function childConnection(
   const page = nearest.slice(0, limit);
   if (direction === "before") page.reverse();
   const cursorOf = ({ place }: StoredEvent): string => tokens.chunk("relations", parentId, [place.major, place.minor]);
-  const edges = page.map((node) => ({ node, cursor: cursorOf(node) }));
+  const edges = page.map((node) => lazyEdge<AnyEvent>(node, () => cursorOf(node)));
   // An empty page before nothing starts at the end, so that it leads to the children that it holds none of.
-  const emptyAt = token ?? tokens.chunk("relations", parentId, direction === "before" ? [endOfAll, ""] : [0, ""]);
-  const ends = { start: edges[0]?.cursor ?? emptyAt, end: edges.at(-1)?.cursor ?? emptyAt };
+  const emptyAt = (): string =>
+    token ?? tokens.chunk("relations", parentId, direction === "before" ? [endOfAll, ""] : [0, ""]);
+  const [oldest, newest] = [edges[0], edges.at(-1)];
   return {
-    edges: order === "NEWEST_FIRST" ? edges.reverse() : edges,
+    edges: order === "NEWEST_FIRST" ? [...edges].reverse() : edges,
     hasPreviousPage: direction === "before" ? more : token !== null,
     hasNextPage: direction === "before" ? token !== null : more,
-    ...ends,
+    get start() {
+      return oldest?.cursor ?? emptyAt();
+    },
+    get end() {
+      return newest?.cursor ?? emptyAt();
+    },
     filter,
     before: null,
   };

@@ -1,4 +1,4 @@
-import type { StateConnection } from "../../model/connection.ts";
+import { lazyEdge, type StateConnection } from "../../model/connection.ts";
 import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import { passes } from "../../model/patterns.ts";
@@ -45,10 +45,9 @@ export async function stateConnections(
   return rooms.map((_room, index) => () => {
     const { room, state } = stateOf.get(index) ?? {};
     return {
-      edges: (state?.events() ?? []).map((node) => ({
-        node,
-        cursor: tokens.chunk("state", node.roomId, [node.type, node.stateKey ?? ""]),
-      })),
+      edges: (state?.events() ?? []).map((node) =>
+        lazyEdge(node, () => tokens.chunk("state", node.roomId, [node.type, node.stateKey ?? ""])),
+      ),
       filter: args.filter,
       hasPreviousPage: after !== null,
       hasNextPage: state?.more ?? false,

@@ -86,7 +86,7 @@ SyncRoom.implement({
     }),
   }),
 });
-const SyncRoomConnection = connectionType<SyncRoomShape>("SyncRoom", SyncRoom);
+const SyncRoomConnection = connectionType<SyncRoomShape>("SyncRoom", SyncRoom, { paced: true });
 
 const InitialSync = builder.objectRef<SyncShape>("InitialSync").implement({
   fields: (t) => ({

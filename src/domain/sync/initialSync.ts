@@ -1,4 +1,4 @@
-import type { Connection } from "../../model/connection.ts";
+import { lazyEdge, type Connection } from "../../model/connection.ts";
 import { badInput } from "../../model/errors.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import type { Filter, FilterInput } from "../../model/filter.ts";
@@ -101,8 +101,8 @@ export async function syncRooms(
     edges: page.flatMap((room, index) => {
       const view = views[index];
       const key = [sync.position, sync.since.position ?? -1, room.activity, room.roomId];
-      const cursor = reading.tokens.chunk("sync", userId, key);
-      return view ? [{ node: { sync, view, since: newSince(room, sync) }, cursor }] : [];
+      const cursorOf = (): string => reading.tokens.chunk("sync", userId, key);
+      return view ? [lazyEdge({ sync, view, since: newSince(room, sync) }, cursorOf)] : [];
     }),
     hasPreviousPage: after !== null,
     hasNextPage: page.length < rest.length,

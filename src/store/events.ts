@@ -21,6 +21,7 @@ export async function eventsById(connection: Connection, eventIds: readonly stri
 
 /** The events at these stream positions, in no particular order. */
 export async function eventsAt(connection: Connection, positions: readonly number[]): Promise<StoredEvent[]> {
+  if (positions.length === 0) return [];
   const rows = await query<EventRow>(
     connection,
     `SELECT ${eventColumns} FROM event WHERE event.position = ANY ($1::bigint[])`,

@@ -341,11 +341,17 @@ describe("paging by room", () => {
 
 test("[SYN-2] takes as many statements for a hundred rooms as for five", async () => {
   const [ann, bob] = await pair();
-  const statements = async (variables: Record<string, unknown>): Promise<number> => {
-    const before = server.database.statements();
-    await sync(ann, variables);
-    return server.database.statements() - before;
+  // The least of a few tries: now and then the head asks for the newest position by the same connections.
+  const least = async (work: () => Promise<unknown>): Promise<number> => {
+    const counts = [];
+    for (let n = 0; n < 3; n++) {
+      const before = server.database.statements();
+      await work();
+      counts.push(server.database.statements() - before);
+    }
+    return Math.min(...counts);
   };
+  const statements = (variables: Record<string, unknown>): Promise<number> => least(() => sync(ann, variables));
   const grow = async (count: number): Promise<string[]> => {
     const made = [];
     for (let n = 0; n < count; n++) {
@@ -366,14 +372,13 @@ test("[SYN-2] takes as many statements for a hundred rooms as for five", async (
   const few = [await statements({}), await statements({ filter: wild }), await statements({ stream })];
   const more = await grow(95);
   for (const roomId of more) await bob.edit(roomId, await bob.send(roomId, "news"), "mended");
-  const deep = async (): Promise<number> => {
-    const before = server.database.statements();
-    await ann.do(`{ initialSync { rooms { nodes { timeline { nodes {
-      sender { displayName } senderMember { displayName powerLevel }
-      ... on MessageEvent { replyCount reactions { key } current { raw } }
-    } } state { nodes { sender { id } } } compact { events { json } } } } } }`);
-    return server.database.statements() - before;
-  };
+  const deep = (): Promise<number> =>
+    least(() =>
+      ann.do(`{ initialSync { rooms { nodes { timeline { nodes {
+        sender { displayName } senderMember { displayName powerLevel }
+        ... on MessageEvent { replyCount reactions { key } current { raw } }
+      } } state { nodes { sender { id } } } compact { events { json } } } } } }`),
+    );
   const lots = [await statements({}), await statements({ filter: wild }), await statements({ stream })];
   expect(lots).toEqual(few);
   const deepLots = await deep();

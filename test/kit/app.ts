@@ -2,12 +2,14 @@ import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { createApp, type App } from "../../src/app.ts";
 import { readConfig, type Config } from "../../src/config.ts";
+import type { Domain } from "../../src/domain/domain.ts";
 import type { Clock, Log } from "../../src/model/ports.ts";
 import { openDatabase, type Database } from "../../src/store/database.ts";
 import { randomIds, systemClock } from "../../src/system.ts";
 import { createDatabase } from "./database.ts";
 import { template } from "./globalSetup.ts";
 import { Client } from "./client.ts";
+import { Mirror } from "./mirror.ts";
 
 export interface TestApp {
   /** e.g. http://127.0.0.1:40123 */
@@ -17,10 +19,11 @@ export interface TestApp {
   databaseUrl: string;
   /** What was logged at level error: tests of internals expect it, all others expect none. */
   errors: { fields: object; message: string }[];
-  /** Registers a user and gives a client of theirs on a device. */
+  /** Registers a user and gives a client of theirs on a device. A mirror follows them until `close`. */
   user(name: string, deviceId?: string): Promise<Client>;
   /** A client without a token. */
   stranger(): Client;
+  /** Checks every mirror, and fails when one of them was led astray. */
   close(): Promise<void>;
 }
 
@@ -29,6 +32,11 @@ export interface TestAppOptions {
   clock?: Clock;
   /** Share another app's database, as another process would. */
   databaseUrl?: string;
+  /**
+   * False: no mirrors follow the users. For tests that break the database on purpose; all others show that snapshot and
+   * stream together are what a fresh snapshot is. [EVS-3]
+   */
+  mirrors?: boolean;
 }
 
 /** An empty database of its own, copied from the migrated template. */
@@ -50,17 +58,43 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const config: Config = { ...readConfig({ HEARTH_PORT: "0" }, null), ...options.config };
   const app = await createApp({ config, database, clock: options.clock ?? systemClock, ids: randomIds, log });
   const address = await app.listen();
+  // They read by connections of their own, so that a test may count the app's statements.
+  const watching = openDatabase(databaseUrl, { readers: 2 });
+  const watched: Domain = { ...app.domain, reading: { ...app.domain.reading, connection: watching.reader } };
+  const mirrors: Mirror[] = [];
+
+  async function user(name: string, deviceId?: string): Promise<Client> {
+    const client = await Client.register(address, name, deviceId);
+    if (options.mirrors === false) return client;
+    const mirror = new Mirror(watched, client.userId);
+    mirrors.push(mirror);
+    await mirror.begin();
+    return client;
+  }
+
+  async function checkMirrors(): Promise<void> {
+    const checked = await Promise.allSettled(mirrors.map((mirror) => mirror.check()));
+    await Promise.all(mirrors.map((mirror) => mirror.disconnect()));
+    const failures = checked.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+    if (failures.length > 0)
+      throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.join("\n"));
+  }
+
   return {
     address,
     app,
     database,
     databaseUrl,
     errors,
-    user: (name, deviceId) => Client.register(address, name, deviceId),
+    user,
     stranger: () => new Client(address, null, "", ""),
     async close() {
-      await app.close();
-      await database.close();
+      try {
+        await checkMirrors();
+      } finally {
+        await app.close();
+        await Promise.all([database.close(), watching.close()]);
+      }
     },
   };
 }

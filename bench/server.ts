@@ -50,6 +50,8 @@ export async function startServer(
   const child = spawn(
     process.execPath,
     [
+      // As `npm start` has it.
+      "--max-semi-space-size=32",
       ...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
       ...(options.delays ? ["--import", delayReporter] : []),
       ...serverCommand().arguments,

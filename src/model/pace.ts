@@ -1,5 +1,5 @@
 /** Work in one go before others get their turn, in milliseconds. */
-const sliceMs = 3;
+const sliceMs = 2;
 
 /**
  * Keeps one large request from holding up all others: whoever has many pieces of work to do asks for a turn before each,

@@ -19,7 +19,7 @@ const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement
       type: ["JSONObject"],
       description: "The events in the format, with the fields and bundles, that the filter asked for.",
       resolve: ({ events, filter }, _args, context) =>
-        Promise.all(events.map((event) => shapedJson(event, filter, context))),
+        Promise.all(events.map(async (event) => shapedJson(event, filter, context))),
     }),
     stream: t.expose("stream", { type: "StreamToken", description: "The new position." }),
     limited: t.exposeBoolean("limited"),

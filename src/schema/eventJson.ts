@@ -8,15 +8,17 @@ type Json = Record<string, unknown>;
 type Form = Pick<FilterDefinition, "format" | "fields">;
 
 /** The event alone, in client or federation form, with all of its keys or those named. [EV-1, EV-6] */
-export async function eventJson(event: AnyEvent, { format, fields }: Form, context: Context): Promise<Json> {
-  const json = await documentOf(event, format, context);
-  return fields === null ? json : pickFields(json, fields);
+export function eventJson(event: AnyEvent, { format, fields }: Form, context: Context): Json | Promise<Json> {
+  const json = documentOf(event, format, context);
+  if (fields === null) return json;
+  return json instanceof Promise ? json.then((each) => pickFields(each, fields)) : pickFields(json, fields);
 }
 
-async function documentOf(event: AnyEvent, format: Form["format"], context: Context): Promise<Json> {
+/** At once where nothing has to be loaded, as for nearly all messages: a page has hundreds of them. */
+function documentOf(event: AnyEvent, format: Form["format"], context: Context): Json | Promise<Json> {
   if (event.kind !== "EPHEMERAL" && format === "FEDERATION") return context.load.federationJson(event);
-  const previous = event.kind === "STATE" ? await previousContent(event, context) : null;
-  return clientJson(event, context.requester, previous);
+  if (event.kind !== "STATE" || event.replacesId === null) return clientJson(event, context.requester, null);
+  return previousContent(event, context).then((previous) => clientJson(event, context.requester, previous));
 }
 
 /** What the slot held before, where the viewer may see that event. */
@@ -38,23 +40,35 @@ export async function stateJson(event: StoredEvent, { definition }: Filter, cont
  * `updated_by` holds all descendants by `updates`, `replies` the newest children, with a token for earlier ones if there
  * are some. What `fields` names is cut out of each of these documents; the bundles are asked for on their own.
  */
-export async function shapedJson(event: AnyEvent, filter: Filter, context: Context): Promise<Json> {
+export function shapedJson(event: AnyEvent, filter: Filter, context: Context): Json | Promise<Json> {
   const { definition } = filter;
-  const json = await eventJson(event, definition, context);
+  const json = eventJson(event, definition, context);
   if (event.kind !== "MESSAGE") return json;
+  const looksForUpdates = definition.bundleUpdates && event.updated !== false;
+  if (!looksForUpdates && definition.bundleRelations === 0) return json;
+  return bundledJson(event, json, filter, context);
+}
+
+async function bundledJson(
+  event: StoredEvent,
+  json: Json | Promise<Json>,
+  filter: Filter,
+  context: Context,
+): Promise<Json> {
+  const { definition } = filter;
   const [updates, replies] = await Promise.all([
     definition.bundleUpdates ? context.load.updates(event) : [],
     definition.bundleRelations > 0 ? context.load.bundledReplies(event, filter) : null,
   ]);
   const bundled: Json = {};
   if (updates.length > 0) {
-    bundled["updated_by"] = await Promise.all(updates.map((update) => eventJson(update, definition, context)));
+    bundled["updated_by"] = await Promise.all(updates.map(async (update) => eventJson(update, definition, context)));
   }
   if (replies !== null && replies.edges.length > 0) bundled["replies"] = await repliesJson(replies, context);
-  return { ...json, ...bundled };
+  return { ...(await json), ...bundled };
 }
 
 async function repliesJson(replies: EventConnection, context: Context): Promise<Json> {
-  const chunk = await Promise.all(replies.edges.map(({ node }) => shapedJson(node, replies.filter, context)));
+  const chunk = await Promise.all(replies.edges.map(async ({ node }) => shapedJson(node, replies.filter, context)));
   return { ...(replies.hasPreviousPage ? { start: replies.start } : {}), chunk };
 }

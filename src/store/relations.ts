@@ -100,15 +100,13 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
   const k = Math.trunc(limit) + 1;
   const rows = await query<EventRow & { n: number }>(
     connection,
-    `SELECT page.n, found.*
-     FROM (
-       SELECT child.n, child.position, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor ${order}) AS rank
+    `SELECT page.* FROM (
+       SELECT child.*, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor COLLATE "C" ${order}) AS rank
        FROM (
-         SELECT DISTINCT probe.n, hit.position, hit.major, hit.minor
+         SELECT ${types === null || types.length < 2 ? "" : "DISTINCT ON (probe.n, hit.position)"} probe.n, hit.*
          FROM unnest(${unnested}) AS probe(n, parent_id, type, low, low_minor, high, high_minor)
          CROSS JOIN LATERAL (
-           SELECT ${types === null ? "DISTINCT ON (relation.major, relation.minor)" : ""}
-             event.position, relation.major, relation.minor
+           SELECT ${types === null ? "DISTINCT ON (relation.major, relation.minor)" : ""} ${eventColumns}
            FROM relation JOIN event ON event.event_id = relation.child_id
            WHERE relation.parent_id = probe.parent_id
              AND (${column1}relation.major, relation.minor) >= (${value1}probe.low, decode(probe.low_minor, 'hex'))
@@ -119,7 +117,6 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
          ) AS hit
        ) AS child
      ) AS page
-     CROSS JOIN LATERAL (SELECT ${eventColumns} FROM event WHERE event.position = page.position LIMIT 1) AS found
      WHERE page.rank <= ${k} ORDER BY page.n, page.rank`,
     ...parameters.values,
   );

@@ -1,5 +1,5 @@
 /** Work in one go before others get their turn, in milliseconds. */
-const sliceMs = 3;
+const sliceMs = 2;
 /** A result with more values than this is written piece by piece. */
 const manyValues = 5000;
 /** The items of a list at least this long are written whole, each a piece. */

@@ -78,6 +78,32 @@ test("[EVS-9, FIL-2] the scrollback event comes by its own type, whether or not 
   without.stop();
 });
 
+test("[EVS-11, JOI-5, SYN-9] a room that the stream is the first to tell of is read with a room initial sync", async () => {
+  const [ann, bob] = await pair();
+  const roomId = await bob.createRoom({ name: "News", joinRule: "PUBLIC" });
+  const old = await bob.send(roomId, "before");
+  const follow = await open(ann, {});
+  const join = await ann.join(roomId);
+  await follow.sees(join);
+  const stream = await ann.streamToken([roomId]);
+  const snapshot = await sync(ann, { stream });
+  expect(snapshot.rooms.nodes.map(({ room }) => room.name)).toEqual(["News"]);
+  expect(ids(snapshot.rooms.nodes[0]!.timeline)).toEqual(expect.arrayContaining([old, join]));
+  // Its token goes on for this room alone; the scrollback event leads to the same history.
+  const only = await open(ann, { stream: snapshot.stream });
+  const news = await bob.send(roomId, "after");
+  await only.sees(news);
+  expect(only.events.map((event) => event.id)).toEqual([news]);
+  const scrollback = follow.events.find((event) => event.type === "m.homeserver.scrollback");
+  const page = await ann.do<{ scrollback: { events: { nodes: { id: string }[] } } }>(
+    "query ($roomId: ID!, $before: ChunkToken) { scrollback(roomId: $roomId, before: $before, last: 1) { events { nodes { id } } } }",
+    { roomId, before: scrollback!.content!["token"] },
+  );
+  expect(page.scrollback.events.nodes).toEqual([{ id: old }]);
+  follow.stop();
+  only.stop();
+});
+
 test("[EVS-2] the replay bound counts what the reader wants, and a search without end gives up", async () => {
   const [ann] = await pair();
   const roomId = await ann.createRoom();

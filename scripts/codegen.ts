@@ -35,6 +35,7 @@ const sections = await preset.buildGeneratesSection({
       JSON: "unknown",
       JSONObject: "Record<string, unknown>",
       StreamToken: "string",
+      FilterToken: "string",
     },
   },
 });

@@ -14,6 +14,7 @@ import "./rooms.ts";
 import "./membership.ts";
 import "./messages.ts";
 import "./state.ts";
+import "./powerLevels.ts";
 import "./eventStream.ts";
 
 /** The whole schema. It depends on nothing but the code, so it is built once. */

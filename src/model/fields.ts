@@ -8,9 +8,18 @@ type Json = Record<string, unknown>;
  */
 export function pickFields(json: Json, fields: readonly string[]): Json {
   const encrypted = /(^|:)m\.room\.encrypted$/.test(String(json["type"]));
-  const picked = pick(json, "", patternsOf(fields));
+  const picked = pick(json, "", compiled(fields));
   if (encrypted && json["content"] !== undefined) picked["content"] = json["content"];
   return picked;
+}
+
+/** Lists are those of filters and arguments, and the same for all events of a page. */
+const known = new WeakMap<readonly string[], Patterns>();
+
+function compiled(fields: readonly string[]): Patterns {
+  const patterns = known.get(fields) ?? patternsOf(fields);
+  known.set(fields, patterns);
+  return patterns;
 }
 
 function pick(json: Json, path: string, patterns: Patterns): Json {

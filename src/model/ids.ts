@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { badInput } from "./errors.ts";
 
 export type UserId = string;
 export type RoomId = string;
@@ -66,6 +67,12 @@ export const alias = z.string().refine(isAlias, "is not a room alias like #name:
 export const indexedText = shortText();
 /** Opaque ids that clients choose: device ids and action ids. */
 export const clientChosenId = shortText();
+
+/** The text, if it can be looked up; throws `BAD_INPUT` naming the field. */
+export function checkText(text: string, field: string): string {
+  if (text === "" || !fits(text)) throw badInput(field, "is empty, longer than 255 bytes or holds control characters");
+  return text;
+}
 
 function shortText() {
   return z.string().min(1, "is empty").refine(fits, "is longer than 255 bytes or holds control characters");

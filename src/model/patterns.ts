@@ -48,7 +48,7 @@ export function passes({ included, excluded }: Patterns, text: string): boolean 
 /** The texts themselves when the patterns name them one by one, else null. */
 export function exactTexts({ included }: Patterns): string[] | null {
   if (included === null || included.some((glob) => glob.length > 1)) return null;
-  return included.map(([text]) => text ?? "");
+  return [...new Set(included.map(([text]) => text ?? ""))];
 }
 
 function globOf(pattern: string): Glob {

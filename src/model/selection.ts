@@ -58,7 +58,8 @@ function typesOfKind(types: readonly string[] | null, kind: Kind): string[] | nu
   const includesAny = types.some((entry) => !entry.startsWith("-"));
   // A list that includes something, but nothing of this kind, must not read as all but the exclusions that are left.
   if (includesAny && !own.some((entry) => !entry.startsWith("-"))) return [];
-  return own.length === 0 && types.length > 0 ? null : own;
+  // A type may be named with its kind and without.
+  return own.length === 0 && types.length > 0 ? null : [...new Set(own)];
 }
 
 /** The kinds and types that can pass when they are named one by one, else null. */

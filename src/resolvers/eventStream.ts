@@ -9,7 +9,7 @@ import type { Context } from "../schema/context.ts";
 import { shapedJson } from "../schema/eventJson.ts";
 import { LeftRoom } from "../schema/leftRoom.ts";
 import { Event, Invite, Room } from "../schema/refs.ts";
-import { domainOf, signedIn } from "./context.ts";
+import { domainOf, loadAnew, signedIn } from "./context.ts";
 import { FilterInput } from "./filters.ts";
 
 const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement({
@@ -66,13 +66,18 @@ builder.subscriptionType({
       async subscribe(_root, { stream, filter, outOfOrder, tweak }, context) {
         const requester = signedIn(context);
         const domain = domainOf(context);
-        const token: StreamToken = stream
-          ? domain.tokens.readStream(stream, requester)
-          : { ...requester, rooms: null, users: null, position: null };
+        const token: StreamToken =
+          typeof stream === "string"
+            ? domain.tokens.readStream(stream, requester)
+            : { ...requester, rooms: null, users: null, position: null };
         const options = { filter: readFilter(domain.tokens, filter, tweak), outOfOrder };
         return chunks(domain, await domain.stream.open(token, requester.tokenId, options));
       },
-      resolve: async (chunk, _args, context) => ({ ...chunk, events: await readable(chunk.events, context) }),
+      async resolve(chunk, _args, context) {
+        // A stream outlives what was loaded for its earlier chunks.
+        loadAnew(context);
+        return { ...chunk, events: await readable(chunk.events, context) };
+      },
     }),
   }),
 });

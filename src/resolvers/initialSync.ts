@@ -144,6 +144,8 @@ builder.queryField("initialSync", (t) =>
         description: "Overrides single fields of `filter` for this call; null lifts one. [FIL-4]",
       }),
     },
+    // Long timelines cost more; their usual length is counted with their fields.
+    complexity: ({ limit }) => ({ field: 1, multiplier: Math.max(1, (limit ?? 20) / 100) }),
     resolve: (_root, args, context) => initialSync(domainOf(context).reading, signedIn(context), args),
   }),
 );

@@ -1,6 +1,7 @@
 import type { Domain } from "../domain/domain.ts";
 import {
   bundledBy,
+  checkRelationToken,
   childCounts,
   childPages,
   reactionCounts,
@@ -68,7 +69,12 @@ export function relationLoaders(
     updates: async (event) => (event.updated === false ? [] : updates.load(event)),
     bundledReplies: (event, filter) =>
       children.load({ event, request: bundledBy(filter), name: `bundled ${JSON.stringify(filter.definition)}` }),
-    replies: (event, args) => children.load({ event, request: repliesBy(args), name: JSON.stringify(args) }),
+    async replies(event, args) {
+      const request = repliesBy(args);
+      // Here, where it fails nobody else's.
+      checkRelationToken(reading, request.token, event.eventId);
+      return children.load({ event, request, name: JSON.stringify(args) });
+    },
     replyCount: async (event, relType) => (await counts.load(event)).get(relType) ?? 0,
     reactions: (event) => reactions.load(event),
   };

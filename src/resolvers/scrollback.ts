@@ -87,6 +87,8 @@ builder.queryField("scrollback", (t) =>
       }),
       tweak: t.arg({ type: FilterInput }),
     },
+    // Its events are counted as a page of 50.
+    complexity: ({ first, last }) => ({ field: 1, multiplier: Math.max(1, (first ?? last ?? 20) / 50) }),
     async resolve(_root, { roomId, ...args }, context) {
       const view = await visibleRoom(roomId, context);
       return scrollback(domainOf(context).reading, signedIn(context), view, args);

@@ -20,7 +20,7 @@ interface PageArguments {
   after?: string | null;
 }
 
-export function syncLoaders({ reading }: Domain, batched: Batched): SyncLoaders {
+export function syncLoaders({ reading, tokens }: Domain, batched: Batched): SyncLoaders {
   const roomDifferences = batched(async (rooms: readonly SyncRoom[]) => {
     const found = new Map<SyncRoom, Difference>();
     for (const [sync, group] of bySync(rooms, (room) => room)) {
@@ -69,8 +69,15 @@ export function syncLoaders({ reading }: Domain, batched: Batched): SyncLoaders 
 
   return {
     difference,
-    state: (room, args) => states.load({ room, args }),
-    changed: (room, args) => changes.load({ room, args }),
+    // Tokens are looked at here, where a bad one fails its own field alone and reaches no other room.
+    async state(room, args) {
+      if (typeof args.after === "string") tokens.readChunk(args.after, "state", room.view.roomId);
+      return states.load({ room, args });
+    },
+    async changed(room, args) {
+      if (typeof args.after === "string") tokens.readChunk(args.after, "room", room.view.roomId);
+      return changes.load({ room, args });
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { AnyEvent, EphemeralEvent as EphemeralShape, StoredEvent } from "..
 import { actedFrom, contentOf, qualifiedType } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
 import { orderText } from "../model/order.ts";
+import { canonicalPatterns } from "../model/patterns.ts";
 import { typedContent } from "../model/content/typed.ts";
 import { builder } from "./builder.ts";
 import { eventJson, previousContent } from "./eventJson.ts";
@@ -68,7 +69,8 @@ Event.implement({
         format: t.arg({ type: EventFormat, required: true, defaultValue: "CLIENT" }),
         fields: t.arg.stringList(),
       },
-      resolve: (event, { format, fields }, context) => eventJson(event, { format, fields: fields ?? null }, context),
+      resolve: (event, { format, fields }, context) =>
+        eventJson(event, { format, fields: fields ? canonicalPatterns(fields, "fields") : null }, context),
     }),
     redactedBy: t.field({
       type: MessageEvent,

@@ -27,6 +27,7 @@ const EventEdge = builder.objectRef<ShapedEdge<AnyEvent>>("EventEdge").implement
       type: EventConnection,
       nullable: true,
       description: "The children that the filter in force bundles. [REL-2]",
+      complexity: { field: 1, multiplier: 10 },
       resolve: ({ edge: { node }, filter }, _args, context) =>
         node.kind === "MESSAGE" && filter.definition.bundleRelations > 0
           ? context.load.bundledReplies(node, filter)

@@ -49,6 +49,7 @@ MessageEvent.implement({
     updatedBy: t.field({
       type: [MessageEvent],
       description: "All descendants by `updates`, flat, oldest first.",
+      complexity: { field: 1, multiplier: 50 },
       resolve: (event, _args, context) => context.load.updates(event),
     }),
     current: t.field({

@@ -54,6 +54,7 @@ function readStates(
   connection: Connection,
   rooms: readonly { n: number; roomId: string; at: number; since: number | null }[],
   { selection, after, limit }: RoomStateRequest,
+  { counted = false } = {},
 ): Promise<FoundState[]> {
   const whole = rooms[0]?.since === null;
   const parameters = new Parameters();
@@ -86,7 +87,7 @@ function readStates(
   return query<FoundState>(
     connection,
     `SELECT room.n, count(*)::integer AS count,
-       json_agg(row_to_json(held) ORDER BY held.type COLLATE "C", held.state_key COLLATE "C")::text AS events
+       ${counted ? "''" : 'json_agg(row_to_json(held) ORDER BY held.type COLLATE "C", held.state_key COLLATE "C")::text'} AS events
      FROM unnest(${unnested}) AS room(n, room_id, at, since)
      CROSS JOIN LATERAL (
        SELECT held.* FROM (${whole ? wholeSlots : changedSlots} ${where} ORDER BY slot.type, slot.state_key) AS slot
@@ -105,9 +106,8 @@ export async function countRoomStates(
   connection: Connection,
   { room, selection }: { room: RoomStateRequest["rooms"][number]; selection: Selection },
 ): Promise<number> {
-  const [row] = await readStates(connection, [{ ...room, n: 0 }], {
-    ...{ rooms: [room], selection, after: null, limit: Number.MAX_SAFE_INTEGER },
-  });
+  const request = { rooms: [room], selection, after: null, limit: Number.MAX_SAFE_INTEGER };
+  const [row] = await readStates(connection, [{ ...room, n: 0 }], request, { counted: true });
   return row?.count ?? 0;
 }
 
@@ -133,6 +133,14 @@ function typeCondition({ types }: Selection, parameters: Parameters): string {
   return [`slot.type = ANY (${parameters.add(exact, "text[]")})`, excluded].filter((part) => part !== "").join(" AND ");
 }
 
+/** SQL of the parents that the filter bundles `event` into; null where it bundles no relations. [REL-3] */
+function bundledParents({ hidesRelations }: Selection, parameters: Parameters): string | null {
+  if (hidesRelations === null) return null;
+  const matching = patternsCondition("relation ->> 'type'", hidesRelations, parameters);
+  return `SELECT relation ->> 'event_id' FROM jsonb_array_elements(event.relates_to::jsonb) AS relation
+    WHERE event.relates_to IS NOT NULL ${matching === "" ? "" : `AND ${matching}`}`;
+}
+
 export interface ChangesRequest {
   rooms: readonly {
     roomId: string;
@@ -150,7 +158,7 @@ export interface ChangesRequest {
 
 /**
  * Events from before a position that were updated or redacted after it, in the rooms' order: up to `limit` + 1 for each.
- * Where the filter bundles updates, the event that a changed one is bundled in stands for it. [SYN-11]
+ * Where the filter bundles, the event that a changed or a new one is bundled in stands for it. [SYN-11, REL-3]
  */
 export async function changedEvents(connection: Connection, request: ChangesRequest): Promise<StoredEvent[][]> {
   const { rooms, selection, after, limit } = request;
@@ -191,6 +199,7 @@ export async function changedEvents(connection: Connection, request: ChangesRequ
   const visibleIn = (n: string): string => `EXISTS (
     SELECT FROM span WHERE span.n = ${n} AND event.major >= span.low AND (event.major, event.minor) <= (span.high, ''::bytea))`;
   const condition = selectionCondition(selection, parameters, { alone: true });
+  const bundled = bundledParents(selection, parameters);
   const place = after === null ? null : [parameters.add(after.major, "bigint"), parameters.add(after.minor, "text")];
   const k = Math.trunc(limit) + 1;
   const rows = await query<EventRow & { n: number }>(
@@ -201,15 +210,24 @@ export async function changedEvents(connection: Connection, request: ChangesRequ
        SELECT * FROM unnest(${unnestedSpans}) AS span(n, low, high)
      ), line AS (
        SELECT room.n, room.since, change.target_id FROM room CROSS JOIN LATERAL (
-         SELECT coalesce(event.redacts_id, event.updates_id) AS target_id FROM event
+         SELECT parent.event_id AS target_id FROM event
+         CROSS JOIN LATERAL (
+           SELECT coalesce(event.redacts_id, event.updates_id) AS event_id
+           ${bundled === null ? "" : `UNION ALL ${bundled}`}
+         ) AS parent
          WHERE event.room_id = room.room_id AND event.position > room.since AND event.position <= room.until
-           AND (event.updates_id IS NOT NULL OR event.redacts_id IS NOT NULL)
+           AND (event.updates_id IS NOT NULL OR event.redacts_id IS NOT NULL OR event.relates_to IS NOT NULL)
+           AND parent.event_id IS NOT NULL
            -- A redaction shows on what it redacts, wherever it stands itself.
            AND (event.redacts_id IS NOT NULL OR ${visibleIn("room.n")})
        ) AS change
        UNION
-       SELECT line.n, line.since, event.updates_id FROM line JOIN event ON event.event_id = line.target_id
-       WHERE event.updates_id IS NOT NULL
+       SELECT line.n, line.since, parent.event_id FROM line JOIN event ON event.event_id = line.target_id
+       CROSS JOIN LATERAL (
+         SELECT event.updates_id AS event_id WHERE event.updates_id IS NOT NULL
+         ${bundled === null ? "" : `UNION ALL ${bundled}`}
+       ) AS parent
+       WHERE ${visibleIn("line.n")}
      ), changed AS (
        SELECT line.n, event.position, row_number() OVER (PARTITION BY line.n ORDER BY event.major, event.minor) AS rank
        FROM line JOIN event ON event.event_id = line.target_id

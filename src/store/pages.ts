@@ -19,6 +19,8 @@ import {
 
 /** Beyond every position: the end of a span that has none. */
 const endless = Number.MAX_SAFE_INTEGER;
+/** Types of senders that a room is probed by; more than these are no longer rare. */
+const maxProbedPairs = 2000;
 /** A room with more passing senders than this is not probed by them, since probing all of them would cost more. */
 const maxProbedSenders = 100;
 
@@ -162,9 +164,11 @@ async function typesOfSendersByRoom(
   const known = new Set(pairs.map(({ roomId }) => roomId));
   const all = groupBy(await typesOfSenders(connection, pairs), (row) => row.roomId);
   return (roomId) => {
-    const types = all.get(roomId) ?? [];
-    if (!known.has(roomId) || types.length > maxProbedTypes) return null;
-    return types.filter(({ message, type }) => passes(selection.types[message ? "MESSAGE" : "STATE"], type));
+    const pairs = all.get(roomId) ?? [];
+    // A sender of more types than were looked at may have used others, too.
+    const cut = [...groupBy(pairs, ({ sender }) => sender).values()].some((types) => types.length > maxProbedTypes);
+    const passing = pairs.filter(({ message, type }) => passes(selection.types[message ? "MESSAGE" : "STATE"], type));
+    return !known.has(roomId) || cut || passing.length > maxProbedPairs ? null : passing;
   };
 }
 

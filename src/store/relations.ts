@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../model/event.ts";
+import { HearthError } from "../model/errors.ts";
 import { groupBy } from "../model/groupBy.ts";
 import { justAfter, type Place } from "../model/order.ts";
 import { exactTexts, type Patterns } from "../model/patterns.ts";
@@ -8,6 +9,8 @@ import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
 import { Parameters, patternsCondition, selectionCondition } from "./selection.ts";
 
+/** Children that one answer bundles: a page of parents may have far more between them than anybody shows. */
+const maxChildren = 10_000;
 const endless = Number.MAX_SAFE_INTEGER;
 /** Children by `updates` of one event that one look at them takes in: far more than anybody edits. */
 const maxUpdates = 100_000;
@@ -37,6 +40,46 @@ export async function updatesOf(
   );
   const byRoot = groupBy(rows, (row) => row.root_id);
   return new Map([...byRoot].map(([rootId, found]) => [rootId, found.map(eventOfRow)]));
+}
+
+/** What an update of an event would join: the events that it is part of, itself included, and all updates of the outermost. */
+export interface UpdateLine {
+  ancestors: StoredEvent[];
+  /** At most one more than `atMost`. */
+  updates: StoredEvent[];
+}
+
+export async function updateLine(connection: Connection, eventId: string, atMost: number): Promise<UpdateLine> {
+  const ancestors = await query<EventRow>(
+    connection,
+    `WITH RECURSIVE line AS (
+       SELECT event_id, updates_id FROM event WHERE event_id = $1
+       UNION
+       SELECT event.event_id, event.updates_id FROM line JOIN event ON event.event_id = line.updates_id
+     )
+     SELECT ${eventColumns} FROM line JOIN event ON event.event_id = line.event_id`,
+    eventId,
+  );
+  const root = ancestors.find((row) => row.updates_id === null);
+  const updates = root === undefined ? [] : await descendants(connection, root.event_id, atMost + 1);
+  return { ancestors: ancestors.map(eventOfRow), updates };
+}
+
+/** Up to `limit` updates of an event and of its updates. */
+export async function descendants(connection: Connection, eventId: string, limit: number): Promise<StoredEvent[]> {
+  const rows = await query<EventRow>(
+    connection,
+    `WITH RECURSIVE tree AS (
+       SELECT event_id, position FROM event WHERE updates_id = $1
+       UNION
+       SELECT event.event_id, event.position FROM tree JOIN event ON event.updates_id = tree.event_id
+     )
+     SELECT ${eventColumns} FROM (SELECT position FROM tree LIMIT $2::integer) AS tree
+     JOIN event ON event.position = tree.position ORDER BY event.position`,
+    eventId,
+    limit,
+  );
+  return rows.map(eventOfRow);
 }
 
 /** The ancestors that are nobody's update, by the descendant's id; the event itself if it updates nothing. [CTX-1] */
@@ -98,9 +141,9 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
   const [column1, value1, order1] =
     types === null ? ["", "", ""] : ["relation.type, ", "probe.type, ", `relation.type ${order}, `];
   const k = Math.trunc(limit) + 1;
-  const rows = await query<{ n: number; events: string }>(
+  const rows = await query<{ n: number; count: number; events: string }>(
     connection,
-    `SELECT page.n, json_agg(row_to_json(page) ORDER BY page.rank)::text AS events FROM (
+    `SELECT page.n, count(*)::integer AS count, json_agg(row_to_json(page) ORDER BY page.rank)::text AS events FROM (
        SELECT child.*, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor COLLATE "C" ${order}) AS rank
        FROM (
          SELECT ${types === null || types.length < 2 ? "" : "DISTINCT ON (probe.n, hit.position)"} probe.n, hit.*
@@ -115,11 +158,16 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
              ${conditions.map((condition) => (condition === "" ? "" : `AND ${condition}`)).join(" ")}
            ORDER BY ${order1}relation.major ${order}, relation.minor ${order} LIMIT ${k}
          ) AS hit
+         LIMIT ${maxChildren + 1}
        ) AS child
      ) AS page
      WHERE page.rank <= ${k} GROUP BY page.n`,
     ...parameters.values,
   );
+  const total = rows.reduce((sum, { count }) => sum + count, 0);
+  if (total > maxChildren) {
+    throw new HearthError("TOO_LARGE", `The answer would hold more than ${maxChildren} children: ask for fewer.`);
+  }
   // JSON, since the driver's work is by the column.
   const found = new Map(rows.map(({ n, events }) => [n, events]));
   return parents.map((_parent, n) => eventsOfJson(found.get(n) ?? "[]"));

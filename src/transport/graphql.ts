@@ -84,7 +84,13 @@ function paceLargeResults(): Plugin {
   const paced: Plugin = {
     onResultProcess({ request, result, setResultProcessor }) {
       const accept = request.headers.get("accept") ?? "*/*";
-      if (Array.isArray(result) || !("data" in result) || /event-stream|multipart/.test(accept)) return;
+      if (
+        Array.isArray(result) ||
+        !("data" in result) ||
+        !/\*\/\*|application\/(\*|json|graphql-response\+json)/.test(accept)
+      )
+        return;
+      if (/event-stream|multipart/.test(accept)) return;
       if (!isLarge(result.data)) return;
       const type = accept.includes("application/graphql-response+json")
         ? "application/graphql-response+json"

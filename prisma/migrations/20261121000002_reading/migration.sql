@@ -8,7 +8,8 @@ CREATE INDEX event_sender_order ON event (room_id, sender, (state_key IS NULL), 
 CREATE INDEX event_updates ON event (updates_id, major, minor) WHERE updates_id IS NOT NULL;
 
 -- What changed older events since a position. [SYN-11]
-CREATE INDEX event_changes ON event (room_id, position) WHERE updates_id IS NOT NULL OR redacts_id IS NOT NULL;
+CREATE INDEX event_changes ON event (room_id, position)
+  WHERE updates_id IS NOT NULL OR redacts_id IS NOT NULL OR relates_to IS NOT NULL;
 
 -- Out-of-order insertions since a position. [EVS-6]
 CREATE INDEX event_inserted ON event (room_id, position) WHERE inserted_after_id IS NOT NULL;

@@ -2,6 +2,7 @@ import { badInput, HearthError } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { Connection } from "../../store/database.ts";
+import { updateLine } from "../../store/relations.ts";
 import { eventsById } from "../../store/events.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
 
@@ -29,7 +30,7 @@ export async function checkParents(
   for (const [index, draft] of drafts.entries()) {
     if (draft.updatesId !== undefined) {
       const parent = parentOf(parents, draft.updatesId, `${field(index)}.updates`);
-      checkUpdate(draft, parent, `${field(index)}.updates`);
+      await checkUpdate(connection, draft, parent, `${field(index)}.updates`);
     }
     for (const [n, { eventId }] of (draft.relatesTo ?? []).entries()) {
       parentOf(parents, eventId, `${field(index)}.relatesTo.${n}.eventId`);
@@ -43,9 +44,21 @@ function parentOf(parents: ReadonlyMap<string, StoredEvent>, eventId: string, fi
   return parent;
 }
 
-function checkUpdate(draft: EventDraft, parent: StoredEvent, field: string): void {
+/** Updates come whole with their event, so that there is an end to how many and how deep they are. */
+const maxUpdates = 1000;
+const maxDepth = 20;
+
+async function checkUpdate(
+  connection: Connection,
+  draft: EventDraft,
+  parent: StoredEvent,
+  field: string,
+): Promise<void> {
+  const { ancestors, updates } = await updateLine(connection, parent.eventId, maxUpdates);
   // Its content is gone for good, and must not come back by an edit.
-  if (parent.redactedById !== null) throw badInput(field, "names an event that was redacted");
+  if (ancestors.some((event) => event.redactedById !== null)) throw badInput(field, "names an event that was redacted");
+  if (ancestors.length > maxDepth) throw badInput(field, `updates an update of more than ${maxDepth} others`);
+  if (updates.length >= maxUpdates) throw badInput(field, `names an event that was updated ${maxUpdates} times`);
   const inCall = draft.type.startsWith("m.call.") && parent.type === "m.call.invite";
   if (parent.sender !== draft.sender && !inCall) {
     throw new HearthError("FORBIDDEN", "Only the sender of an event may update it.", { field });

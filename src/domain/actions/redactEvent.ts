@@ -5,6 +5,7 @@ import { badInput, eventNotFound } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
+import { descendants } from "../../store/relations.ts";
 import { eventsById } from "../../store/events.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
@@ -13,8 +14,12 @@ import { reason } from "./membership.ts";
 
 const redactEventInput = z.strictObject({ ...commonInput, eventId, reason });
 
+/** Edits that go with their message; it can't have more. */
+const maxEdits = 1000;
+
 /**
- * Empties an event's content for good; its place stays and tells who did it. [ACT-14]
+ * Empties an event's content for good; its place stays and tells who did it. [ACT-14] What its sender made of it by edits
+ * goes with it, since a message that says what it said before isn't gone.
  * Redacting twice makes no second event. `NOT_FOUND` for events that the requester may not see.
  */
 export async function redactEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
@@ -34,13 +39,16 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
     roomId: target.roomId,
     async plan(known, connection) {
       const room = present(known);
-      const draft: EventDraft = {
+      const edits = (await descendants(connection, input.eventId, maxEdits)).filter(
+        ({ sender, redactedById }) => sender === target.sender && redactedById === null,
+      );
+      const drafts = [input.eventId, ...edits.map(({ eventId }) => eventId)].map((redactsId): EventDraft => ({
         type: "m.room.redaction",
         sender: requester.userId,
         content,
-        redactsId: input.eventId,
-      };
-      const append = authoriseAll([draft], room, tools.serverName);
+        redactsId,
+      }));
+      const append = authoriseAll(drafts, room, tools.serverName);
       authoriseRedaction(requester.userId, target, room);
       const [now] = await eventsById(connection, [input.eventId]);
       if (now?.redactedById) return { unchanged: [now.redactedById] };

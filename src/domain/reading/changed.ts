@@ -18,7 +18,8 @@ export async function changedSince(
 ): Promise<EventConnection[]> {
   const { filter } = args;
   const limit = checkLimit(args.first, "first");
-  const after = args.after && rooms[0] ? placeOfToken(tokens, args.after, rooms[0].view.roomId) : null;
+  const after =
+    typeof args.after === "string" && rooms[0] ? placeOfToken(tokens, args.after, rooms[0].view.roomId) : null;
   const asked = rooms.flatMap(({ view, since, upTo }, index) =>
     since === null || !passes(filter.selection.rooms, view.roomId)
       ? []

@@ -45,7 +45,7 @@ export async function memberConnection(
   args: { membership: Membership[]; search?: string | null; first: number; after?: string | null },
 ): Promise<Connection<MemberShape>> {
   const limit = checkLimit(args.first, "first");
-  const after = args.after ? String(tokens.readChunk(args.after, "members", room.roomId)[0]) : null;
+  const after = typeof args.after === "string" ? String(tokens.readChunk(args.after, "members", room.roomId)[0]) : null;
   const request = {
     roomId: room.roomId,
     until: room.until,

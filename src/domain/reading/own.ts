@@ -18,7 +18,8 @@ export async function ownRooms(
   viewsOf: (roomIds: string[]) => Promise<(RoomView | null)[]>,
 ): Promise<Connection<RoomView>> {
   const limit = checkLimit(args.first, "first");
-  const after = args.after ? { position: Number(tokens.readChunk(args.after, "rooms", userId)[0]) } : null;
+  const after =
+    typeof args.after === "string" ? { position: Number(tokens.readChunk(args.after, "rooms", userId)[0]) } : null;
   const rows = await roomsOfUser(connection, { userId, memberships: args.membership, after, limit: limit + 1 });
   const page = rows.slice(0, limit);
   const views = await viewsOf(page.map((row) => row.roomId));

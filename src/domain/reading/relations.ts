@@ -2,6 +2,7 @@ import { lazyEdge, type EventConnection } from "../../model/connection.ts";
 import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import { filterOf, type Filter } from "../../model/filter.ts";
 import type { Place } from "../../model/order.ts";
+import { checkText } from "../../model/ids.ts";
 import { readPaging, type PagingArguments } from "../../model/paging.ts";
 import { patternsOf, type Patterns } from "../../model/patterns.ts";
 import type { RoomView, Span } from "../../model/room.ts";
@@ -24,9 +25,17 @@ export async function updatesOf({ connection, head }: Reading, parents: readonly
   const messages = parents.filter(({ event }) => event.kind === "MESSAGE").map(({ event }) => event.eventId);
   if (messages.length === 0) return parents.map(() => []);
   const found = await store.updatesOf(connection, messages, head.position);
-  return parents.map(({ event, view }) =>
-    (found.get(event.eventId) ?? []).filter((child) => inSpans(child.place, view?.spans ?? [])),
-  );
+  return parents.map(({ event, view }) => visibleLine(event, found.get(event.eventId) ?? [], view?.spans ?? []));
+}
+
+/** The updates that the reader sees and that hang on the event by nothing else, so that each has its parent at hand. */
+function visibleLine(root: StoredEvent, updates: readonly StoredEvent[], spans: readonly Span[]): StoredEvent[] {
+  const seen = new Set<string | null>([root.eventId]);
+  return updates.filter((update) => {
+    const visible = seen.has(update.updatesId) && inSpans(update.place, spans);
+    if (visible) seen.add(update.eventId);
+    return visible;
+  });
 }
 
 /** Which children of an event are asked for, and how they come. */
@@ -63,17 +72,22 @@ export function listedBy(
   const { relationTypes, limit, relationOrder } = filter.definition;
   return {
     ...readPaging(args, limit ?? defaultPage),
-    relationTypes: patternsOf(args.relType ? [args.relType] : relationTypes),
+    relationTypes: typeof args.relType === "string" ? ofType(args.relType) : patternsOf(relationTypes),
     selections: [filter.selection, ...(args.eventType ? [filterOf({ types: [args.eventType] }).selection] : [])],
     order: relationOrder,
     filter,
   };
 }
 
+/** Exactly one relation type. */
+function ofType(type: string): Patterns {
+  return { included: [[checkText(type, "relType")]], excluded: [] };
+}
+
 /** The children that `MessageEvent.replies` gives: the `last` ones before a token. [REL-1] */
 export function repliesBy(args: { relType?: string | null; last: number; before?: string | null }): ChildrenOf {
   const paging = readPaging({ last: args.last, before: args.before ?? null }, 0);
-  const relationTypes = patternsOf(args.relType ? [args.relType] : null);
+  const relationTypes = typeof args.relType === "string" ? ofType(args.relType) : patternsOf(null);
   return { ...paging, relationTypes, selections: [], order: "NEWEST_LAST", filter: everything };
 }
 
@@ -93,6 +107,11 @@ export async function childPages(
     ...{ parents: asked, relationTypes, selections, direction, limit, head: head.position },
   });
   return parents.map(({ event }, index) => childConnection(tokens, event.eventId, found[index] ?? [], request));
+}
+
+/** Throws `BAD_TOKEN` for a token that is none of this parent's children. [STR-4] */
+export function checkRelationToken({ tokens }: Reading, token: string | null, parentId: string): void {
+  if (token !== null) placeOfRelationToken(tokens, token, parentId);
 }
 
 /** How the children beyond the page, if there are some, are reached: always from the newest to earlier ones. */

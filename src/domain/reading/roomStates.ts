@@ -35,7 +35,8 @@ export async function stateConnections(
       at: Math.min(room.view.until ?? room.at, room.at),
     }))
     .filter(({ roomId }) => passes(selection.rooms, roomId));
-  const after = args.after && rooms[0] ? tokens.readChunk(args.after, "state", rooms[0].view.roomId) : null;
+  const after =
+    typeof args.after === "string" && rooms[0] ? tokens.readChunk(args.after, "state", rooms[0].view.roomId) : null;
   const [type, stateKey] = (after ?? []) as string[];
   const states = await roomStates(connection, {
     ...{ rooms: asked, selection, limit },
@@ -51,7 +52,8 @@ export async function stateConnections(
       filter: args.filter,
       hasPreviousPage: after !== null,
       hasNextPage: state?.more ?? false,
-      total: async () => (room && (state?.more || after) ? countRoomStates(connection, { room, selection }) : null),
+      total: async () =>
+        room && (state?.more || after !== null) ? countRoomStates(connection, { room, selection }) : null,
     };
   });
 }

@@ -46,7 +46,8 @@ export async function stateConnection(
   const limit = checkLimit(args.first, "first");
   const types = args.types?.map((type) => type.replace(/^state:/, "")) ?? null;
   for (const type of types ?? []) checkSlotName(type, "types");
-  const after = args.after ? (tokens.readChunk(args.after, "state", view.roomId) as [string, string]) : null;
+  const after =
+    typeof args.after === "string" ? (tokens.readChunk(args.after, "state", view.roomId) as [string, string]) : null;
   const request = { roomId: view.roomId, at: view.until ?? head.position, types };
   const events = await store.statePage(connection, {
     ...request,

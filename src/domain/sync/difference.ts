@@ -24,7 +24,8 @@ export async function readSince(
   { userId, deviceId }: Requester,
   stream: string | null | undefined,
 ): Promise<Since> {
-  if (!stream) return { token: { userId, deviceId, rooms: null, users: null, position: null }, position: null };
+  if (stream === null || stream === undefined)
+    return { token: { userId, deviceId, rooms: null, users: null, position: null }, position: null };
   const token = tokens.readStream(stream, { userId, deviceId });
   const known = token.position === null || (await head.reached(token.position, otherProcessMs));
   return { token, position: known ? token.position : null };

@@ -90,7 +90,7 @@ export async function syncRooms(
   viewsOf: (roomIds: string[]) => Promise<(RoomView | null)[]>,
 ): Promise<Connection<SyncRoom>> {
   const { userId } = given.requester;
-  const after = args.after ? cursorOf(reading, given, args.after) : null;
+  const after = typeof args.after === "string" ? cursorOf(reading, given, args.after) : null;
   const sync = after === null ? given : { ...given, position: after.position };
   const rooms = after === null ? sync.rooms : await roomsAt(reading, sync, sync.position);
   const list = rooms.filter((room) => room.membership === "join" && hasNews(room, sync)).sort(byActivity);

@@ -5,7 +5,7 @@ import { readPaging, type PagingArguments } from "../../model/paging.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { RoomView } from "../../model/room.ts";
 import { readFilter } from "../filters.ts";
-import { defaultPage, roomPage } from "../reading/pages.ts";
+import { defaultPage, findPages, roomPage } from "../reading/pages.ts";
 import type { Reading } from "../reading/reading.ts";
 import { demandRoom, differences, readSince, type Since } from "./difference.ts";
 
@@ -38,8 +38,8 @@ export async function scrollback(
   view: RoomView,
   args: ScrollbackArguments,
 ): Promise<Scrollback> {
-  const place = args.after ? "after" : args.before ? "before" : null;
-  if (args.stream && place !== null) throw badInput("stream", `can't go together with ${place}`);
+  const place = given(args.after) ? "after" : given(args.before) ? "before" : null;
+  if (given(args.stream) && place !== null) throw badInput("stream", `can't go together with ${place}`);
   const since = await readSince(reading, requester, args.stream);
   demandRoom(since, view.roomId);
   const filter = readFilter(reading.tokens, args.filter, args.tweak);
@@ -52,5 +52,23 @@ export async function scrollback(
   const { limit } = readPaging(args, filter.definition.limit ?? defaultPage);
   const request = { upTo: position, limit, filter };
   const [difference] = await differences(reading, [{ view, since: since.position }], request);
-  return { ...opened, incremental: difference!.incremental, events: difference!.timeline() };
+  const events = difference!.timeline();
+  return { ...opened, incremental: difference!.incremental, events: await withPrevious(reading, view, events, opened) };
+}
+
+function given(argument: string | null | undefined): boolean {
+  return argument !== null && argument !== undefined;
+}
+
+/** Whether anything lies before a difference: nothing does when the room is younger than the token. */
+async function withPrevious(
+  reading: Reading,
+  view: RoomView,
+  events: EventConnection,
+  { position, filter }: Pick<Scrollback, "position" | "filter">,
+): Promise<EventConnection> {
+  if (!events.hasPreviousPage || events.before === null) return events;
+  const request = { upTo: position, direction: "before" as const, limit: 0, filter };
+  const [page] = await findPages(reading, { ...request, rooms: [{ view, from: events.before.place }] });
+  return { ...events, hasPreviousPage: page!.more };
 }

@@ -5,7 +5,7 @@ import type { Pace } from "../model/pace.ts";
 export type Batched = <Key, Value, Name = Key>(
   load: (keys: readonly Key[]) => Promise<readonly Value[]>,
   nameOf?: (key: Key) => Name,
-) => DataLoader<Key, Value, Name>;
+) => { load(key: Key): Promise<Value> };
 
 /**
  * Loaders that answer a repeated key from memory, or don't. While pieces of paced work are under way they wait, so that
@@ -15,5 +15,14 @@ export function batching(pace: Pace, { remember }: { remember: boolean }): Batch
   // As DataLoader does it by itself: after all promises of this turn.
   const afterThisTurn = (callback: () => void): void => void Promise.resolve().then(() => process.nextTick(callback));
   const batchScheduleFn = (callback: () => void): void => pace.whenIdle(() => afterThisTurn(callback));
-  return (load, nameOf) => new DataLoader(load, { cache: remember, cacheKeyFn: nameOf, batchScheduleFn });
+  const options = { cache: remember, batchScheduleFn };
+  // A loader is made when it is used: most requests use none or few of the many.
+  function lazily<Key, Value, Name = Key>(
+    load: (keys: readonly Key[]) => Promise<readonly Value[]>,
+    nameOf?: (key: Key) => Name,
+  ): { load(key: Key): Promise<Value> } {
+    let loader: DataLoader<Key, Value, Name> | null = null;
+    return { load: (key: Key) => (loader ??= new DataLoader(load, { ...options, cacheKeyFn: nameOf })).load(key) };
+  }
+  return lazily;
 }

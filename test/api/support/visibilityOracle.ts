@@ -136,18 +136,19 @@ export class Oracle {
     return this.events.filter((event) => this.mayRead(event) && links(event));
   }
 
-  /** The readable descendants of an event by `updates`. */
+  /** The descendants of an event by `updates`, where all of the line down to them is readable. */
   updates(ancestorId: string): HistoryEvent[] {
-    return this.events.filter((event) => this.#updatesAbove(event).includes(ancestorId) && this.mayRead(event));
+    return this.events.filter((event) => this.#readablyUpdates(event, ancestorId));
+  }
+
+  #readablyUpdates(event: HistoryEvent, ancestorId: string): boolean {
+    if (event.updatesId === null || !this.mayRead(event)) return false;
+    return event.updatesId === ancestorId || this.#readablyUpdates(this.event(event.updatesId), ancestorId);
   }
 
   /** The event that all the updates above an event lead to. */
   root(event: HistoryEvent): HistoryEvent {
     return event.updatesId === null ? event : this.root(this.event(event.updatesId));
-  }
-
-  #updatesAbove({ updatesId }: HistoryEvent): string[] {
-    return updatesId === null ? [] : [updatesId, ...this.#updatesAbove(this.event(updatesId))];
   }
 
   #concernsReader(event: HistoryEvent): boolean {

@@ -11,6 +11,7 @@ import {
 import type { ChildrenOf, Parent } from "../domain/reading/relations.ts";
 import type { EventConnection } from "../model/connection.ts";
 import type { StoredEvent } from "../model/event.ts";
+import type { Filter } from "../model/filter.ts";
 import { groupBy } from "../model/groupBy.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
@@ -65,10 +66,20 @@ export function relationLoaders(
     ({ event, name }) => `${event.eventId} ${name}`,
   );
 
+  // Worked out once for all events of a page.
+  const bundles = new Map<Filter, Omit<ChildrenKey, "event">>();
+  function bundleOf(filter: Filter): Omit<ChildrenKey, "event"> {
+    const bundle = bundles.get(filter) ?? {
+      request: bundledBy(filter),
+      name: `bundled ${JSON.stringify(filter.definition)}`,
+    };
+    bundles.set(filter, bundle);
+    return bundle;
+  }
+
   return {
     updates: async (event) => (event.updated === false ? [] : updates.load(event)),
-    bundledReplies: (event, filter) =>
-      children.load({ event, request: bundledBy(filter), name: `bundled ${JSON.stringify(filter.definition)}` }),
+    bundledReplies: (event, filter) => children.load({ event, ...bundleOf(filter) }),
     async replies(event, args) {
       const request = repliesBy(args);
       // Here, where it fails nobody else's.

@@ -1,5 +1,4 @@
 import type { StoredEvent } from "../model/event.ts";
-import { HearthError } from "../model/errors.ts";
 import { groupBy } from "../model/groupBy.ts";
 import { justAfter, type Place } from "../model/order.ts";
 import { exactTexts, type Patterns } from "../model/patterns.ts";
@@ -9,8 +8,6 @@ import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
 import { Parameters, patternsCondition, selectionCondition } from "./selection.ts";
 
-/** Children that one answer bundles: a page of parents may have far more between them than anybody shows. */
-const maxChildren = 10_000;
 const endless = Number.MAX_SAFE_INTEGER;
 /** Children by `updates` of one event that one look at them takes in: far more than anybody edits. */
 const maxUpdates = 100_000;
@@ -42,59 +39,46 @@ export async function updatesOf(
   return new Map([...byRoot].map(([rootId, found]) => [rootId, found.map(eventOfRow)]));
 }
 
-/** What an update of an event would join: the events that it is part of, itself included, and all updates of the outermost. */
-export interface UpdateLine {
-  ancestors: StoredEvent[];
-  /** At most one more than `atMost`. */
-  updates: StoredEvent[];
-}
-
-export async function updateLine(connection: Connection, eventId: string, atMost: number): Promise<UpdateLine> {
-  const ancestors = await query<EventRow>(
+/** The events that each of these is part of by `updates`, itself included, by its id; one statement. [CTX-1, UPD-2] */
+export async function linesOfUpdates(
+  connection: Connection,
+  eventIds: readonly string[],
+): Promise<Map<string, StoredEvent[]>> {
+  const rows = await query<EventRow & { start_id: string }>(
     connection,
     `WITH RECURSIVE line AS (
-       SELECT event_id, updates_id FROM event WHERE event_id = $1
+       SELECT event_id AS start_id, event_id, updates_id FROM event WHERE event_id = ANY ($1::text[])
        UNION
-       SELECT event.event_id, event.updates_id FROM line JOIN event ON event.event_id = line.updates_id
+       SELECT line.start_id, event.event_id, event.updates_id FROM line JOIN event ON event.event_id = line.updates_id
      )
-     SELECT ${eventColumns} FROM line JOIN event ON event.event_id = line.event_id`,
-    eventId,
+     SELECT line.start_id, ${eventColumns} FROM line JOIN event ON event.event_id = line.event_id`,
+    eventIds,
   );
-  const root = ancestors.find((row) => row.updates_id === null);
-  const updates = root === undefined ? [] : await descendants(connection, root.event_id, atMost + 1);
-  return { ancestors: ancestors.map(eventOfRow), updates };
+  const byStart = groupBy(rows, (row) => row.start_id);
+  return new Map([...byStart].map(([startId, line]) => [startId, line.map(eventOfRow)]));
 }
 
-/** Up to `limit` updates of an event and of its updates. */
-export async function descendants(connection: Connection, eventId: string, limit: number): Promise<StoredEvent[]> {
-  const rows = await query<EventRow>(
+/** How many updates each of these events has, those of its updates included: at most `atMost`; one statement. */
+export async function countUpdates(
+  connection: Connection,
+  eventIds: readonly string[],
+  atMost: number,
+): Promise<Map<string, number>> {
+  const rows = await query<{ event_id: string; count: number }>(
     connection,
-    `WITH RECURSIVE tree AS (
-       SELECT event_id, position FROM event WHERE updates_id = $1
-       UNION
-       SELECT event.event_id, event.position FROM tree JOIN event ON event.updates_id = tree.event_id
-     )
-     SELECT ${eventColumns} FROM (SELECT position FROM tree LIMIT $2::integer) AS tree
-     JOIN event ON event.position = tree.position ORDER BY event.position`,
-    eventId,
-    limit,
+    `SELECT root.event_id, counted.count FROM unnest($1::text[]) AS root(event_id)
+     CROSS JOIN LATERAL (
+       WITH RECURSIVE tree AS (
+         SELECT event.event_id FROM event WHERE event.updates_id = root.event_id
+         UNION
+         SELECT event.event_id FROM tree JOIN event ON event.updates_id = tree.event_id
+       )
+       SELECT count(*)::integer AS count FROM (SELECT FROM tree LIMIT $2::integer) AS update
+     ) AS counted`,
+    eventIds,
+    atMost,
   );
-  return rows.map(eventOfRow);
-}
-
-/** The ancestors that are nobody's update, by the descendant's id; the event itself if it updates nothing. [CTX-1] */
-export async function rootOfUpdates(connection: Connection, eventId: string): Promise<string> {
-  const [row] = await query<{ event_id: string }>(
-    connection,
-    `WITH RECURSIVE line AS (
-       SELECT event_id, updates_id FROM event WHERE event_id = $1
-       UNION
-       SELECT event.event_id, event.updates_id FROM line JOIN event ON event.event_id = line.updates_id
-     )
-     SELECT event_id FROM line WHERE updates_id IS NULL`,
-    eventId,
-  );
-  return row?.event_id ?? eventId;
+  return new Map(rows.map(({ event_id, count }) => [event_id, count]));
 }
 
 export interface ChildrenRequest {
@@ -105,6 +89,8 @@ export interface ChildrenRequest {
   head: number;
   direction: "before" | "after";
   limit: number;
+  /** No more than one beyond these are read for all parents together. */
+  atMost: number;
 }
 
 /**
@@ -112,7 +98,7 @@ export interface ChildrenRequest {
  * Probed by relation type where the types are named, else in the parent's order.
  */
 export async function childrenOf(connection: Connection, request: ChildrenRequest): Promise<StoredEvent[][]> {
-  const { parents, relationTypes, selections, head, direction, limit } = request;
+  const { parents, relationTypes, selections, head, direction, limit, atMost } = request;
   const types = exactTexts(relationTypes);
   const probes = parents.flatMap(({ parentId, spans, from }, n) =>
     spans.flatMap((span) =>
@@ -141,10 +127,10 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
   const [column1, value1, order1] =
     types === null ? ["", "", ""] : ["relation.type, ", "probe.type, ", `relation.type ${order}, `];
   const k = Math.trunc(limit) + 1;
-  const rows = await query<{ n: number; count: number; events: string }>(
+  const rows = await query<{ n: number; events: string }>(
     connection,
-    `SELECT page.n, count(*)::integer AS count, json_agg(row_to_json(page) ORDER BY page.rank)::text AS events FROM (
-       SELECT child.*, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor COLLATE "C" ${order}) AS rank
+    `SELECT page.n, json_agg(row_to_json(page) ORDER BY page.rank)::text AS events FROM (
+       SELECT ranked.* FROM (SELECT child.*, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor COLLATE "C" ${order}) AS rank
        FROM (
          SELECT ${types === null || types.length < 2 ? "" : "DISTINCT ON (probe.n, hit.position)"} probe.n, hit.*
          FROM unnest(${unnested}) AS probe(n, parent_id, type, low, low_minor, high, high_minor)
@@ -158,16 +144,11 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
              ${conditions.map((condition) => (condition === "" ? "" : `AND ${condition}`)).join(" ")}
            ORDER BY ${order1}relation.major ${order}, relation.minor ${order} LIMIT ${k}
          ) AS hit
-         LIMIT ${maxChildren + 1}
-       ) AS child
-     ) AS page
-     WHERE page.rank <= ${k} GROUP BY page.n`,
+       ) AS child) AS ranked
+       WHERE ranked.rank <= ${k} LIMIT ${Math.trunc(atMost) + 1}
+     ) AS page GROUP BY page.n`,
     ...parameters.values,
   );
-  const total = rows.reduce((sum, { count }) => sum + count, 0);
-  if (total > maxChildren) {
-    throw new HearthError("TOO_LARGE", `The answer would hold more than ${maxChildren} children: ask for fewer.`);
-  }
   // JSON, since the driver's work is by the column.
   const found = new Map(rows.map(({ n, events }) => [n, events]));
   return parents.map((_parent, n) => eventsOfJson(found.get(n) ?? "[]"));

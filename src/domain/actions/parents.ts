@@ -2,7 +2,7 @@ import { badInput, HearthError } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import type { UserId } from "../../model/ids.ts";
 import type { Connection } from "../../store/database.ts";
-import { updateLine } from "../../store/relations.ts";
+import { countUpdates, linesOfUpdates } from "../../store/relations.ts";
 import { eventsById } from "../../store/events.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
 
@@ -27,10 +27,12 @@ export async function checkParents(
   const parents = new Map(
     found.filter((event) => event.roomId === roomId && maySee(event, access)).map((event) => [event.eventId, event]),
   );
+  const updated = drafts.flatMap(({ updatesId }) => updatesId ?? []);
+  const lines = updated.length === 0 ? new Map<string, UpdateLine>() : await readLines(connection, updated);
   for (const [index, draft] of drafts.entries()) {
     if (draft.updatesId !== undefined) {
       const parent = parentOf(parents, draft.updatesId, `${field(index)}.updates`);
-      await checkUpdate(connection, draft, parent, `${field(index)}.updates`);
+      checkUpdate(draft, parent, lines.get(parent.eventId)!, `${field(index)}.updates`);
     }
     for (const [n, { eventId }] of (draft.relatesTo ?? []).entries()) {
       parentOf(parents, eventId, `${field(index)}.relatesTo.${n}.eventId`);
@@ -48,17 +50,25 @@ function parentOf(parents: ReadonlyMap<string, StoredEvent>, eventId: string, fi
 const maxUpdates = 1000;
 const maxDepth = 20;
 
-async function checkUpdate(
-  connection: Connection,
-  draft: EventDraft,
-  parent: StoredEvent,
-  field: string,
-): Promise<void> {
-  const { ancestors, updates } = await updateLine(connection, parent.eventId, maxUpdates);
+/** What an update would join: the events that its parent is part of, itself included, and how many updates these have. */
+interface UpdateLine {
+  ancestors: StoredEvent[];
+  updates: number;
+}
+
+/** The lines of all parents of a batch, in two statements. */
+async function readLines(connection: Connection, parentIds: readonly string[]): Promise<Map<string, UpdateLine>> {
+  const lines = await linesOfUpdates(connection, [...new Set(parentIds)]);
+  const rootOf = (line: StoredEvent[]): string => line.find(({ updatesId }) => updatesId === null)?.eventId ?? "";
+  const counts = await countUpdates(connection, [...new Set([...lines.values()].map(rootOf))], maxUpdates);
+  return new Map([...lines].map(([id, ancestors]) => [id, { ancestors, updates: counts.get(rootOf(ancestors)) ?? 0 }]));
+}
+
+function checkUpdate(draft: EventDraft, parent: StoredEvent, { ancestors, updates }: UpdateLine, field: string): void {
   // Its content is gone for good, and must not come back by an edit.
   if (ancestors.some((event) => event.redactedById !== null)) throw badInput(field, "names an event that was redacted");
   if (ancestors.length > maxDepth) throw badInput(field, `updates an update of more than ${maxDepth} others`);
-  if (updates.length >= maxUpdates) throw badInput(field, `names an event that was updated ${maxUpdates} times`);
+  if (updates >= maxUpdates) throw badInput(field, `names an event that was updated ${maxUpdates} times`);
   const inCall = draft.type.startsWith("m.call.") && parent.type === "m.call.invite";
   if (parent.sender !== draft.sender && !inCall) {
     throw new HearthError("FORBIDDEN", "Only the sender of an event may update it.", { field });

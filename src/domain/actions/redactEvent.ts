@@ -5,7 +5,7 @@ import { badInput, eventNotFound } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { descendants } from "../../store/relations.ts";
+import { updatesOf } from "../../store/relations.ts";
 import { eventsById } from "../../store/events.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
@@ -13,9 +13,6 @@ import { act, authoriseAll, commonInput, present, type ActionTools } from "./act
 import { reason } from "./membership.ts";
 
 const redactEventInput = z.strictObject({ ...commonInput, eventId, reason });
-
-/** Edits that go with their message; it can't have more. */
-const maxEdits = 1000;
 
 /**
  * Empties an event's content for good; its place stays and tells who did it. [ACT-14] What its sender made of it by edits
@@ -39,7 +36,8 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
     roomId: target.roomId,
     async plan(known, connection) {
       const room = present(known);
-      const edits = (await descendants(connection, input.eventId, maxEdits)).filter(
+      const updates = await updatesOf(connection, [input.eventId], Number.MAX_SAFE_INTEGER);
+      const edits = (updates.get(input.eventId) ?? []).filter(
         ({ sender, redactedById }) => sender === target.sender && redactedById === null,
       );
       const drafts = [input.eventId, ...edits.map(({ eventId }) => eventId)].map((redactsId): EventDraft => ({

@@ -3,8 +3,7 @@ import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import type { RoomView } from "../../model/room.ts";
-import { eventsById } from "../../store/events.ts";
-import { rootOfUpdates } from "../../store/relations.ts";
+import { linesOfUpdates } from "../../store/relations.ts";
 import { inSpans } from "../rules/visibility.ts";
 import { placeToken, readPages } from "./pages.ts";
 import type { Reading } from "./reading.ts";
@@ -63,6 +62,7 @@ export async function contextWindow(
 
 async function rootOf({ connection }: Reading, view: RoomView, event: StoredEvent): Promise<StoredEvent> {
   if (event.updatesId === null) return event;
-  const [root] = await eventsById(connection, [await rootOfUpdates(connection, event.eventId)]);
+  const line = (await linesOfUpdates(connection, [event.eventId])).get(event.eventId);
+  const root = line?.find((each) => each.updatesId === null);
   return root && inSpans(root.place, view.spans) ? root : event;
 }

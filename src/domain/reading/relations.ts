@@ -2,6 +2,7 @@ import { lazyEdge, type EventConnection } from "../../model/connection.ts";
 import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import { filterOf, type Filter } from "../../model/filter.ts";
 import type { Place } from "../../model/order.ts";
+import { HearthError } from "../../model/errors.ts";
 import { checkText } from "../../model/ids.ts";
 import { readPaging, type PagingArguments } from "../../model/paging.ts";
 import { patternsOf, type Patterns } from "../../model/patterns.ts";
@@ -91,7 +92,10 @@ export function repliesBy(args: { relType?: string | null; last: number; before?
   return { ...paging, relationTypes, selections: [], order: "NEWEST_LAST", filter: everything };
 }
 
-/** A page of the children of each of these parents; one statement for all. [REL-1, REL-2] */
+/** Children that one answer holds: a page of parents may have far more between them than anybody shows. */
+const maxChildren = 10_000;
+
+/** A page of the children of each of these parents; one statement for all. [REL-1, REL-2] Throws `TOO_LARGE`. */
 export async function childPages(
   { connection, tokens, head }: Reading,
   parents: readonly Parent[],
@@ -104,8 +108,11 @@ export async function childPages(
     from: token === null ? null : placeOfRelationToken(tokens, token, event.eventId),
   }));
   const found = await store.childrenOf(connection, {
-    ...{ parents: asked, relationTypes, selections, direction, limit, head: head.position },
+    ...{ parents: asked, relationTypes, selections, direction, limit, head: head.position, atMost: maxChildren },
   });
+  if (found.reduce((sum, children) => sum + children.length, 0) > maxChildren) {
+    throw new HearthError("TOO_LARGE", `The answer would hold more than ${maxChildren} children: ask for fewer.`);
+  }
   return parents.map(({ event }, index) => childConnection(tokens, event.eventId, found[index] ?? [], request));
 }
 

@@ -170,3 +170,29 @@ test("[EVS-1, EV-9] a stream over server-sent events is as fresh as one over a s
   await readUntil('"After"');
   stop.abort();
 });
+
+test("a large answer comes in the type that is accepted, or not at all", async () => {
+  const room = await ann.createRoom();
+  const messages = Array.from({ length: 100 }, () => ({ content: { text: { body: "x" } } }));
+  for (let n = 0; n < 5; n++) {
+    await ann.do(
+      "mutation ($room: ID!, $messages: [MessageInput!]!) { sendMessages(input: { roomId: $room, messages: $messages }) { room { id } } }",
+      { room, messages },
+    );
+  }
+  const query =
+    "query ($id: ID!) { scrollback(roomId: $id, last: 500) { events { nodes { id type kind senderId sentAt content order cursor qualifiedType roomId actionId } } } }";
+  const read = (accept: string): Promise<Response> =>
+    fetch(`${server.address}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${ann.token}`, accept },
+      body: JSON.stringify({ query, variables: { id: room } }),
+    });
+  for (const accept of ["application/json", "application/graphql-response+json"]) {
+    const response = await read(accept);
+    expect(response.headers.get("content-type")).toContain(accept);
+    const body = (await response.json()) as { data: { scrollback: { events: { nodes: object[] } } } };
+    expect(body.data.scrollback.events.nodes).toHaveLength(500);
+  }
+  expect((await read("image/png")).status).toBe(406);
+});

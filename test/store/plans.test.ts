@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
-import { filterOf } from "../../src/model/filter.ts";
+import { filterOf, type FilterInput } from "../../src/model/filter.ts";
 import { eventPages } from "../../src/store/pages.ts";
 import { freshDatabase } from "../kit/app.ts";
 import { sql } from "../kit/database.ts";
@@ -39,6 +39,44 @@ test("[SCR-3] a page reads as much of the index in the middle of a large room as
   };
   for (const direction of ["before", "after"] as const) {
     for (const major of [1000, 25_000, 49_000]) expect(await cost(direction, major)).toBeLessThan(100);
+  }
+  await database.close();
+});
+
+test("[FIL-7] what a filter seldom lets through is found by a few index probes, however it is described", async () => {
+  const url = await freshDatabase();
+  await sql(
+    url,
+    `INSERT INTO event (position, event_id, room_id, major, minor, type, sender, sent_at, content)
+     SELECT n, '$' || n, '!large:localhost', n, '', CASE WHEN n IN (10, 20) THEN 'org.rare' ELSE 'm.room.message' END,
+       CASE WHEN n IN (10, 30) THEN '@rare:localhost' ELSE '@a:localhost' END, n, '{}' FROM generate_series(1, 50000) AS n`,
+  );
+  await sql(url, "VACUUM ANALYZE event");
+  const database = openDatabase(url, { readers: 1 });
+  const blocks = async (): Promise<number> => {
+    await database.reader.$executeRawUnsafe("SELECT pg_stat_force_next_flush()");
+    const [row] = await database.reader.$queryRawUnsafe<{ read: number }[]>(
+      "SELECT (heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::float8 AS read FROM pg_statio_user_tables WHERE relname = 'event'",
+    );
+    return row!.read;
+  };
+  const room = { roomId: "!large:localhost", spans: [{ from: 0, to: null }], from: null };
+  const cases: [FilterInput, number[]][] = [
+    [{ types: ["org.rare"] }, [10, 20]],
+    [{ types: ["message:org.*"] }, [10, 20]],
+    [{ types: ["-m.room.message"] }, [10, 20]],
+    [{ senders: ["@rare:localhost"] }, [10, 30]],
+    [{ senders: ["@rare*"] }, [10, 30]],
+    [{ types: ["org.rare"], senders: ["@a:localhost"] }, [20]],
+    [{ types: ["org.*"], senders: ["@r*"] }, [10]],
+  ];
+  for (const [definition, found] of cases) {
+    const { selection } = filterOf(definition);
+    const before = await blocks();
+    const request = { rooms: [room], head: 50_000, limit: 20, direction: "before" as const, selection };
+    const [page] = await eventPages(database.reader, request);
+    expect(page!.events().map((event) => event.position)).toEqual(found);
+    expect((await blocks()) - before).toBeLessThan(100);
   }
   await database.close();
 });

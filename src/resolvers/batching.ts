@@ -1,4 +1,5 @@
 import DataLoader from "dataloader";
+import { groupBy } from "../model/groupBy.ts";
 import type { Pace } from "../model/pace.ts";
 
 /** Makes a loader that gathers the calls of one turn. */
@@ -25,4 +26,19 @@ export function batching(pace: Pace, { remember }: { remember: boolean }): Batch
     return { load: (key: Key) => (loader ??= new DataLoader(load, { ...options, cacheKeyFn: nameOf })).load(key) };
   }
   return lazily;
+}
+
+/** Loads keys group by group, and gives what was loaded in the order of the keys. */
+export async function inGroups<Key, Value>(
+  keys: readonly Key[],
+  groupOf: (key: Key) => unknown,
+  load: (group: Key[]) => Promise<readonly Value[]>,
+): Promise<Value[]> {
+  const values: Value[] = [];
+  const numbered = keys.map((key, index) => ({ key, index }));
+  for (const group of groupBy(numbered, ({ key }) => groupOf(key)).values()) {
+    const loaded = await load(group.map(({ key }) => key));
+    for (const [n, { index }] of group.entries()) values[index] = loaded[n]!;
+  }
+  return values;
 }

@@ -1,7 +1,7 @@
 import { contextWindow, type ContextWindow as WindowShape } from "../domain/reading/contextWindow.ts";
 import { pageOverview, type PageOverview as OverviewShape } from "../domain/reading/overview.ts";
 import { childPages, listedBy } from "../domain/reading/relations.ts";
-import { stateConnections } from "../domain/reading/roomStates.ts";
+import { stateConnection } from "../domain/reading/roomStates.ts";
 import { readFilter } from "../domain/filters.ts";
 import { eventNotFound } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
@@ -31,9 +31,8 @@ const ContextWindow = builder.objectRef<WindowShape & { stateFilter: Filter }>("
       complexity: usualPage.state,
       async resolve({ view, end, stateFilter }, args, context) {
         if (end === null) return { edges: [], hasPreviousPage: false, hasNextPage: false };
-        const rooms = [{ view, at: end, since: null }];
-        const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
-        return state!();
+        const room = { view, at: end, since: null };
+        return stateConnection(domainOf(context).reading, room, { ...args, filter: stateFilter });
       },
     }),
   }),

@@ -9,14 +9,12 @@ import {
   updatesOf,
 } from "../domain/reading/relations.ts";
 import type { ChildrenOf, Parent } from "../domain/reading/relations.ts";
-import type { EventConnection } from "../model/connection.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
-import { groupBy } from "../model/groupBy.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
 import type { Loaders } from "../schema/context.ts";
-import type { Batched } from "./batching.ts";
+import { inGroups, type Batched } from "./batching.ts";
 
 type RelationLoaders = Pick<Loaders, "updates" | "bundledReplies" | "replies" | "replyCount" | "reactions">;
 
@@ -54,15 +52,13 @@ export function relationLoaders(
     eventName,
   );
   const children = batched(
-    async (keys: readonly ChildrenKey[]) => {
-      const pages = new Map<ChildrenKey, EventConnection>();
+    (keys: readonly ChildrenKey[]) =>
       // One statement for all parents that are asked for the same, as those of a page are.
-      for (const group of groupBy(keys, (key) => key.name).values()) {
-        const found = await childPages(reading, await parents(group.map(({ event }) => event)), group[0]!.request);
-        group.forEach((key, index) => pages.set(key, found[index]!));
-      }
-      return keys.map((key) => pages.get(key)!);
-    },
+      inGroups(
+        keys,
+        ({ name }) => name,
+        async (group) => childPages(reading, await parents(group.map(({ event }) => event)), group[0]!.request),
+      ),
     ({ event, name }) => `${event.eventId} ${name}`,
   );
 

@@ -1,9 +1,9 @@
-import { pageSize, readFilter } from "../domain/filters.ts";
+import { everything, pageSize, readFilter } from "../domain/filters.ts";
 import { roomPage } from "../domain/reading/pages.ts";
-import { stateConnections } from "../domain/reading/roomStates.ts";
+import { stateConnection } from "../domain/reading/roomStates.ts";
 import type { EventConnection as EventPage, StateConnection as StatePage } from "../model/connection.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { filterOf, type Filter } from "../model/filter.ts";
+import type { Filter } from "../model/filter.ts";
 import { builder, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
@@ -56,13 +56,12 @@ const nothing = { edges: [], hasPreviousPage: false, hasNextPage: false };
 async function stateOf({ event, asked }: Entered, args: Paging, context: Context): Promise<StatePage> {
   if (asked === null) return nothing;
   const { reading } = domainOf(context);
-  const rooms = [{ view: await roomOf(event, context), at: reading.head.position, since: null }];
-  const [state] = await stateConnections(reading, rooms, { ...args, filter: asked.stateFilter });
-  return state!();
+  const room = { view: await roomOf(event, context), at: reading.head.position, since: null };
+  return stateConnection(reading, room, { ...args, filter: asked.stateFilter });
 }
 
 async function timelineOf({ event, asked }: Entered, context: Context): Promise<EventPage> {
-  if (asked === null) return { ...nothing, filter: filterOf(), before: null };
+  if (asked === null) return { ...nothing, filter: everything, before: null };
   const { reading } = domainOf(context);
   return roomPage(reading, await roomOf(event, context), { last: asked.limit }, asked.filter);
 }

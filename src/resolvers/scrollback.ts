@@ -1,5 +1,5 @@
 import { changedSince } from "../domain/reading/changed.ts";
-import { stateConnections } from "../domain/reading/roomStates.ts";
+import { stateConnection } from "../domain/reading/roomStates.ts";
 import { successor } from "../domain/sync/difference.ts";
 import { scrollback, type Scrollback as ScrollbackShape } from "../domain/sync/scrollback.ts";
 import { isRoomId } from "../model/ids.ts";
@@ -25,10 +25,9 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
       description: "Current state. [SCR-1]",
       args: { first: t.arg.int(), after: t.arg({ type: "ChunkToken" }) },
       complexity: usualPage.state,
-      async resolve({ view, position, stateFilter }, args, context) {
-        const rooms = [{ view, at: position, since: null }];
-        const [state] = await stateConnections(domainOf(context).reading, rooms, { ...args, filter: stateFilter });
-        return state!();
+      resolve({ view, position, stateFilter }, args, context) {
+        const room = { view, at: position, since: null };
+        return stateConnection(domainOf(context).reading, room, { ...args, filter: stateFilter });
       },
     }),
     incremental: t.exposeBoolean("incremental"),

@@ -4,8 +4,7 @@ import { differences, type Difference } from "../domain/sync/difference.ts";
 import type { InitialSync, SyncRoom } from "../domain/sync/initialSync.ts";
 import type { Domain } from "../domain/domain.ts";
 import type { EventConnection, StateConnection } from "../model/connection.ts";
-import { groupBy } from "../model/groupBy.ts";
-import type { Batched } from "./batching.ts";
+import { inGroups, type Batched } from "./batching.ts";
 
 /** What the rooms of a sync load: for all rooms at once, so that the number of statements doesn't depend on theirs. */
 export interface SyncLoaders {
@@ -21,15 +20,12 @@ interface PageArguments {
 }
 
 export function syncLoaders({ reading, tokens }: Domain, batched: Batched): SyncLoaders {
-  const roomDifferences = batched(async (rooms: readonly SyncRoom[]) => {
-    const found = new Map<SyncRoom, Difference>();
-    for (const [sync, group] of bySync(rooms, (room) => room)) {
-      const request = { upTo: sync.position, limit: sync.limit, filter: sync.filter };
-      const result = await differences(reading, group, request);
-      group.forEach((room, index) => found.set(room, result[index]!));
-    }
-    return rooms.map((room) => found.get(room)!);
-  });
+  const roomDifferences = batched((rooms: readonly SyncRoom[]) =>
+    inGroups(rooms, syncOf, (group) => {
+      const { position, limit, filter } = group[0]!.sync;
+      return differences(reading, group, { upTo: position, limit, filter });
+    }),
+  );
   const difference = (room: SyncRoom): Promise<Difference> => roomDifferences.load(room);
 
   const states = batched(async (keys: readonly { room: SyncRoom; args: PageArguments }[]) => {
@@ -38,34 +34,18 @@ export function syncLoaders({ reading, tokens }: Domain, batched: Batched): Sync
       ? await Promise.all(keys.map(async ({ room }) => (room.since === null ? null : difference(room))))
       : [];
     const asked = keys.map((key, index) => ({ ...key, since: known[index]?.incremental ? key.room.since : null }));
-    const found = new Map<number, () => StateConnection>();
-    for (const [sync, group] of bySync(
-      asked.map((key, index) => ({ ...key, index })),
-      ({ room }) => room,
-    )) {
-      for (const same of groupBy(group, ({ args }) => JSON.stringify(args)).values()) {
-        const rooms: StateOfRoom[] = same.map(({ room, since }) => ({ view: room.view, at: sync.position, since }));
-        const result = await stateConnections(reading, rooms, { ...same[0]!.args, filter: sync.stateFilter });
-        same.forEach(({ index }, n) => found.set(index, result[n]!));
-      }
-    }
-    return keys.map((_key, index) => found.get(index)!);
+    return inCalls(asked, ({ room: { sync }, args }, group) => {
+      const rooms: StateOfRoom[] = group.map(({ room, since }) => ({ view: room.view, at: sync.position, since }));
+      return stateConnections(reading, rooms, { ...args, filter: sync.stateFilter });
+    });
   });
 
-  const changes = batched(async (keys: readonly { room: SyncRoom; args: PageArguments & { first: number } }[]) => {
-    const found = new Map<number, EventConnection>();
-    for (const [sync, group] of bySync(
-      keys.map((key, index) => ({ ...key, index })),
-      ({ room }) => room,
-    )) {
-      for (const same of groupBy(group, ({ args }) => JSON.stringify(args)).values()) {
-        const rooms = same.map(({ room }) => ({ view: room.view, since: room.since, upTo: sync.position }));
-        const result = await changedSince(reading, rooms, { ...same[0]!.args, filter: sync.filter });
-        same.forEach(({ index }, n) => found.set(index, result[n]!));
-      }
-    }
-    return keys.map((_key, index) => found.get(index)!);
-  });
+  const changes = batched((keys: readonly { room: SyncRoom; args: PageArguments & { first: number } }[]) =>
+    inCalls(keys, ({ room: { sync }, args }, group) => {
+      const rooms = group.map(({ room }) => ({ view: room.view, since: room.since, upTo: sync.position }));
+      return changedSince(reading, rooms, { ...args, filter: sync.filter });
+    }),
+  );
 
   return {
     difference,
@@ -82,6 +62,23 @@ export function syncLoaders({ reading, tokens }: Domain, batched: Batched): Sync
 }
 
 /** A document may hold several syncs, and a page of one may be pinned to another position. */
-function bySync<Item>(items: readonly Item[], roomOf: (item: Item) => SyncRoom): Map<InitialSync, Item[]> {
-  return groupBy(items, (item) => roomOf(item).sync);
+function syncOf({ sync }: SyncRoom): InitialSync {
+  return sync;
+}
+
+/** Loads for all rooms of a sync that are asked with the same arguments at once; `call` is one of them. */
+function inCalls<Key extends { room: SyncRoom; args: object }, Value>(
+  keys: readonly Key[],
+  load: (call: Key, group: Key[]) => Promise<readonly Value[]>,
+): Promise<Value[]> {
+  return inGroups(
+    keys,
+    ({ room }) => syncOf(room),
+    (ofSync) =>
+      inGroups(
+        ofSync,
+        ({ args }) => JSON.stringify(args),
+        (group) => load(group[0]!, group),
+      ),
+  );
 }

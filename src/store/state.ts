@@ -34,56 +34,6 @@ export async function stateInSlots(connection: Connection, slots: readonly SlotA
   return rows.map(eventOfRow);
 }
 
-export interface StatePageRequest {
-  roomId: string;
-  /** Stream position at which the state is read. */
-  at: number;
-  /** Null: all types. */
-  types: readonly string[] | null;
-  after: { type: string; stateKey: string } | null;
-  limit: number;
-}
-
-/** A page of a room's state by type and state key, at a stream position. Up to `limit` events. [SYN-7] */
-export async function statePage(connection: Connection, request: StatePageRequest): Promise<StoredEvent[]> {
-  const rows = await query<EventRow>(
-    connection,
-    `SELECT held.* FROM (
-       SELECT room_id, type, state_key, $2::bigint AS at FROM current_state
-       WHERE room_id = $1 AND ($3::text[] IS NULL OR type = ANY ($3::text[])) AND (type, state_key) > ($4, $5)
-       ORDER BY type, state_key
-     ) AS slot
-     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL
-     ORDER BY held.type, held.state_key LIMIT $6::integer`,
-    request.roomId,
-    request.at,
-    request.types,
-    request.after?.type ?? "",
-    request.after?.stateKey ?? "",
-    request.limit,
-  );
-  return rows.map(eventOfRow);
-}
-
-/** How many slots of a room are filled at a stream position. */
-export async function countState(
-  connection: Connection,
-  request: Pick<StatePageRequest, "roomId" | "at" | "types">,
-): Promise<number> {
-  const [row] = await query<{ count: number }>(
-    connection,
-    `SELECT count(*)::integer AS count FROM (
-       SELECT room_id, type, state_key, $2::bigint AS at FROM current_state
-       WHERE room_id = $1 AND ($3::text[] IS NULL OR type = ANY ($3::text[]))
-     ) AS slot
-     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL`,
-    request.roomId,
-    request.at,
-    request.types,
-  );
-  return row!.count;
-}
-
 export interface MemberRow {
   roomId: string;
   userId: string;

@@ -3,7 +3,7 @@ import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import { passes } from "../../model/patterns.ts";
 import type { RoomView } from "../../model/room.ts";
-import { changedEvents } from "../../store/difference.ts";
+import { changedEvents } from "../../store/changes.ts";
 import { placeOfToken, placeToken } from "./pages.ts";
 import type { Reading } from "./reading.ts";
 

@@ -3,8 +3,10 @@ import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
 import { passes } from "../../model/patterns.ts";
 import type { RoomView } from "../../model/room.ts";
-import { countRoomStates, roomStates } from "../../store/difference.ts";
+import { countRoomStates, roomStates } from "../../store/roomStates.ts";
+import { everything } from "../filters.ts";
 import type { Reading } from "./reading.ts";
+import { checkSlotName } from "./state.ts";
 
 /** A room's state without `first` is whole; but no answer holds more events of one room than this. */
 const maxState = 10_000;
@@ -14,6 +16,26 @@ export interface StateOfRoom {
   view: RoomView;
   at: number;
   since: number | null;
+}
+
+/** The filter that lets state of these types pass, each named as it is; null: all state. */
+export function filterOfTypes(types: readonly string[] | null): Filter {
+  if (types === null) return everything;
+  const names = types.map((type) => type.replace(/^state:/, ""));
+  for (const name of names) checkSlotName(name, "types");
+  const { definition, selection } = everything;
+  const STATE = { included: names.map((name) => [name]), excluded: [] };
+  return { definition, selection: { ...selection, types: { ...selection.types, STATE } } };
+}
+
+/** A page of the state of one room; see `stateConnections`. */
+export async function stateConnection(
+  reading: Reading,
+  room: StateOfRoom,
+  args: { filter: Filter; first?: number | null; after?: string | null },
+): Promise<StateConnection> {
+  const [state] = await stateConnections(reading, [room], args);
+  return state!();
 }
 
 /**

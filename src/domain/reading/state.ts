@@ -1,8 +1,5 @@
-import type { Connection } from "../../model/connection.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import { badInput } from "../../model/errors.ts";
-import { checkLimit } from "../../model/paging.ts";
-import type { RoomView } from "../../model/room.ts";
 import * as store from "../../store/state.ts";
 import type { Reading } from "./reading.ts";
 
@@ -35,35 +32,6 @@ export async function stateInSlots(
 
 function slotName(roomId: string, type: string, stateKey: string): string {
   return JSON.stringify([roomId, type, stateKey]);
-}
-
-/** A page of a room's state, by type and state key. [SYN-7] */
-export async function stateConnection(
-  { connection, tokens, head }: Reading,
-  view: RoomView,
-  args: { types?: string[] | null; first: number; after?: string | null },
-): Promise<Connection<StoredEvent>> {
-  const limit = checkLimit(args.first, "first");
-  const types = args.types?.map((type) => type.replace(/^state:/, "")) ?? null;
-  for (const type of types ?? []) checkSlotName(type, "types");
-  const after =
-    typeof args.after === "string" ? (tokens.readChunk(args.after, "state", view.roomId) as [string, string]) : null;
-  const request = { roomId: view.roomId, at: view.until ?? head.position, types };
-  const events = await store.statePage(connection, {
-    ...request,
-    after: after && { type: after[0], stateKey: after[1] },
-    limit: limit + 1,
-  });
-  const page = events.slice(0, limit);
-  return {
-    edges: page.map((node) => ({
-      node,
-      cursor: tokens.chunk("state", view.roomId, [node.type, node.stateKey ?? ""]),
-    })),
-    hasPreviousPage: after !== null,
-    hasNextPage: events.length > limit,
-    total: () => store.countState(connection, request),
-  };
 }
 
 /** Names that no state can have would reach the store otherwise. */

@@ -12,6 +12,9 @@ export interface EventRelation {
   key: string | null;
 }
 
+/** Whom the move of a marker reaches: its user alone, everybody else in the room, or both. [ACT-11] */
+export type MarkerReach = "own" | "others" | "all";
+
 /** An event as it is stored. */
 export interface StoredEvent {
   kind: "STATE" | "MESSAGE";
@@ -42,6 +45,8 @@ export interface StoredEvent {
   suppressed: boolean;
   /** The room's auth version that the event brought about, if it moved it. */
   authVersion: number | null;
+  /** Of the move of a marker, which stands in no timeline: whom it reaches. Null for all other events. [ACT-11] */
+  marker: MarkerReach | null;
   /** Whether there were updates of it when it was read: without any, nobody has to look for them. Null: not known. */
   updated: boolean | null;
 }
@@ -70,10 +75,14 @@ export interface EventDraft {
   updatesId?: EventId;
   relatesTo?: EventRelation[];
   redactsId?: EventId;
+  /** Where it has to be known beforehand. */
+  eventId?: EventId;
   /** Milliseconds since the epoch; the writer's clock unless given. [AS-7] */
   sentAt?: number;
   /** The action id of this event of a batch, where it isn't the batch's. [ACT-2] */
   actionId?: string;
+  /** Where it goes in the past of its room; undefined: at the end. [EVS-6] */
+  inserted?: { afterId: EventId; place: Place };
 }
 
 /** State whose change makes authorisations done before it stale. [EV-9] */
@@ -85,9 +94,10 @@ const authorisingTypes = new Set([
   "m.room.history_visibility",
 ]);
 
-/** Whether the event can change who may do what in its room. */
-export function movesAuth(event: { type: string; stateKey?: string | null | undefined }): boolean {
-  return event.stateKey !== undefined && event.stateKey !== null && authorisingTypes.has(event.type);
+/** Whether the event can change who may do what in its room; what is inserted into the past changes nothing. */
+export function movesAuth(event: { type: string; stateKey?: string | null | undefined; inserted?: unknown }): boolean {
+  if (event.stateKey === undefined || event.stateKey === null || event.inserted !== undefined) return false;
+  return authorisingTypes.has(event.type);
 }
 
 /** Types that only the server makes, as events or as what is derived from them. */

@@ -10,6 +10,7 @@ export interface Span {
 
 /** What a viewer may see of a room. [EV-9] */
 export interface RoomView {
+  viewer: UserId;
   roomId: RoomId;
   creator: UserId;
   createdAt: Date;

@@ -32,7 +32,11 @@ const ContextWindow = builder.objectRef<WindowShape & { stateFilter: Filter }>("
       async resolve({ view, end, stateFilter }, args, context) {
         if (end === null) return { edges: [], hasPreviousPage: false, hasNextPage: false };
         const room = { view, at: end, since: null };
-        return stateConnection(domainOf(context).reading, room, { ...args, filter: stateFilter });
+        return stateConnection(domainOf(context).reading, room, {
+          ...args,
+          filter: stateFilter,
+          markers: false,
+        });
       },
     }),
   }),

@@ -2,6 +2,7 @@ import type { Domain } from "../domain/domain.ts";
 import { readFilter } from "../domain/filters.ts";
 import { federationEvents } from "../domain/reading/federation.ts";
 import * as history from "../domain/reading/history.ts";
+import { markerConnection, markersOfUsers, unreadCounts } from "../domain/reading/markers.ts";
 import * as members from "../domain/reading/members.ts";
 import * as own from "../domain/reading/own.ts";
 import { estimatesBefore, placeToken, roomPage } from "../domain/reading/pages.ts";
@@ -14,11 +15,12 @@ import { HearthError } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
 import { isUserId } from "../model/ids.ts";
+import { markerKindOf, type MarkerKind } from "../model/marker.ts";
 import type { RoomView } from "../model/room.ts";
 import type { Requester } from "../model/requester.ts";
 import { inGroups, type Batched } from "./batching.ts";
 import { relationLoaders } from "./relationLoaders.ts";
-import type { Loaders } from "../schema/context.ts";
+import type { Loaders, StateOf } from "../schema/context.ts";
 
 type StateArguments = Parameters<Loaders["stateConnection"]>[1];
 
@@ -55,6 +57,15 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
   const named = batched(
     (names: readonly { room: RoomView; userId: string }[]) => members.membersByName(reading, names),
     ({ room, userId }) => JSON.stringify([room.roomId, room.until, userId]),
+  );
+  const markers = batched(
+    (wanted: readonly { room: StateOf; userId: string; kind: MarkerKind }[]) =>
+      markersOfUsers(reading, signedIn().userId, wanted),
+    ({ room, userId, kind }) => JSON.stringify([room.roomId, room.until, userId, kind]),
+  );
+  const unread = batched(
+    (rooms: readonly RoomView[]) => unreadCounts(reading, signedIn().userId, rooms),
+    (room) => room.roomId,
   );
   const counts = batched(async (roomIds: readonly string[]) => {
     const found = await members.memberCounts(reading, roomIds);
@@ -104,11 +115,16 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
     event: (eventId) => events.load(eventId),
     user: (userId) => users.load(userId),
     profile: (userId) => profiles.load(userId),
-    state: ({ roomId, until }, type, stateKey) => {
+    async state(room, type, stateKey) {
       checkSlotName(type, "type");
       checkSlotName(stateKey, "stateKey");
-      return slots.load({ roomId, until, type, stateKey });
+      const kind = markerKindOf(type);
+      if (kind !== null) return (await markers.load({ room, userId: stateKey, kind }))?.event ?? null;
+      return slots.load({ roomId: room.roomId, until: room.until, type, stateKey });
     },
+    marker: (room, userId, kind) => markers.load({ room, userId, kind }),
+    markers: (room, args) => markerConnection(reading, room, args),
+    unread: (room) => unread.load(room),
     member: async (room, userId) => (isUserId(userId) ? named.load({ room, userId }) : null),
     memberCount: async ({ roomId, until }, membership) =>
       until === null

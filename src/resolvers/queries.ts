@@ -1,5 +1,6 @@
 import { eventNotFound, HearthError, roomNotFound } from "../model/errors.ts";
 import { alias as aliasId, isEventId, isRoomId, isUserId } from "../model/ids.ts";
+import { markerKinds } from "../model/marker.ts";
 import { check } from "../model/check.ts";
 import { badInput } from "../model/errors.ts";
 import { roomByAlias } from "../domain/reading/people.ts";
@@ -138,6 +139,13 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
     const [roomId, userId] = named.map(String);
     const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;
     return room && load.member(room, userId ?? "");
+  }
+  if (kind === "marker" && Array.isArray(named)) {
+    const [roomId, userId, markerKind] = named.map(String);
+    const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;
+    const known = markerKinds.find((each) => each === markerKind);
+    const marker = room && known ? await load.marker(room, userId ?? "", known) : null;
+    return marker?.private === named[3] ? marker : null;
   }
   if (kind === "invite" && typeof named === "string" && isEventId(named)) {
     const event = await load.event(named);

@@ -13,6 +13,7 @@ import "./accounts.ts";
 import "./rooms.ts";
 import "./membership.ts";
 import "./messages.ts";
+import "./markers.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";

@@ -5,6 +5,7 @@ import type { Requester } from "../model/requester.ts";
 import type { Connection, EventConnection, PageStart, StateConnection } from "../model/connection.ts";
 import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
+import type { Marker, MarkerKind } from "../model/marker.ts";
 import type { Pace } from "../model/pace.ts";
 import type { ServerShape } from "../model/server.ts";
 import type { PagingArguments } from "../model/paging.ts";
@@ -58,6 +59,13 @@ export interface Loaders {
   reactions(event: StoredEvent): Promise<ReactionShape[]>;
   /** The event in federation form. [EV-6] */
   federationJson(event: StoredEvent): Promise<Record<string, unknown>>;
+  /** A user's marker as the viewer sees it. [ACT-11] */
+  marker(room: RoomView, userId: string, kind: MarkerKind): Promise<Marker | null>;
+  markers(
+    room: RoomView,
+    args: { kind?: MarkerKind | null; first: number; after?: string | null },
+  ): Promise<Connection<Marker>>;
+  unread(room: RoomView): Promise<{ count: number; highlight: number }>;
   members(
     room: RoomView,
     args: { membership: Membership[]; search?: string | null; first: number; after?: string | null },

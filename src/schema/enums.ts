@@ -37,4 +37,6 @@ export const HistoryVisibility = builder.enumType("HistoryVisibility", {
   } as const,
 });
 export const PresenceState = builder.enumType("PresenceState", { values: ["ONLINE", "IDLE", "OFFLINE"] as const });
-export const MarkerKind = builder.enumType("MarkerKind", { values: ["DELIVERED", "READ"] as const });
+export const MarkerKind = builder.enumType("MarkerKind", {
+  values: { DELIVERED: { value: "delivered" }, READ: { value: "read" } } as const,
+});

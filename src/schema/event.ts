@@ -82,14 +82,14 @@ Event.implement({
     }),
     order: t.string({
       nullable: true,
-      description: "Place in the room: sorts bytewise, never changes. Null for ephemeral events.",
-      resolve: (event) => (event.kind === "EPHEMERAL" ? null : orderText(event.place)),
+      description: "Place in the room: sorts bytewise, never changes. Null for ephemeral events and markers.",
+      resolve: (event) => (hasPlace(event) ? orderText(event.place) : null),
     }),
     cursor: t.field({
       type: "ChunkToken",
       nullable: true,
       description: "The same place as a chunk token. [SCR-3]",
-      resolve: (event, _args, context) => (event.kind === "EPHEMERAL" ? null : context.load.cursor(event)),
+      resolve: (event, _args, context) => (hasPlace(event) ? context.load.cursor(event) : null),
     }),
     actionId: t.string({
       nullable: true,
@@ -106,6 +106,11 @@ Event.implement({
     }),
   }),
 });
+
+/** Markers are state, but stand in no timeline. [ACT-11] */
+function hasPlace(event: AnyEvent): event is StoredEvent {
+  return event.kind !== "EPHEMERAL" && event.marker === null;
+}
 
 StateEvent.implement({
   interfaces: [Event, Node],

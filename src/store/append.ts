@@ -1,16 +1,12 @@
-import type { EventDraft } from "../model/event.ts";
+import type { EventDraft, MarkerReach } from "../model/event.ts";
 import { relationsJson } from "../model/event.ts";
-import type { Place } from "../model/order.ts";
+import type { MarkerMove } from "../model/marker.ts";
 import { query, type Connection } from "./database.ts";
 
 /** An event that is ready to be stored but for its position. */
 export interface PlacedDraft extends EventDraft {
   eventId: string;
   sentAt: number;
-  /** Undefined: at the end of the room. */
-  place?: Place;
-  insertedAfterId?: string;
-  inForce?: boolean;
   device: string | null;
   actionId?: string;
   suppressed: boolean;
@@ -29,6 +25,10 @@ export interface BatchUnit {
   /** The events that answer the action: its own, or the older ones that made it unnecessary. */
   answerIds: string[];
   events: PlacedDraft[];
+  /** Markers to move forward. [ACT-11] */
+  markers?: MarkerMove[];
+  /** Events that lose their force. [EVS-7] */
+  rejects?: string[];
 }
 
 export interface UnitVerdict {
@@ -47,6 +47,8 @@ export interface BatchResult {
   positions: (number | null)[];
   /** By the number of the event in the batch: the event whose state slot it took. */
   replaces: Record<number, string>;
+  /** By the number of the marker in the batch; those that didn't move are left out. */
+  moves: Record<number, { position: number; reach: MarkerReach }>;
 }
 
 /** Appends units in one statement and one transaction, under the append lock. See `append_batch` in the migrations. */
@@ -56,12 +58,9 @@ export async function appendBatch(connection: Connection, processId: string, uni
     "SELECT append_batch($1::jsonb) AS result",
     batchJson(processId, units),
   );
-  const { previous, to, units: verdicts, positions, replaces } = row!.result;
+  const { units: verdicts, ...result } = row!.result;
   return {
-    previous,
-    to,
-    positions,
-    replaces,
+    ...result,
     units: verdicts.map(({ outcome, event_ids, request_hash }) => ({
       outcome,
       eventIds: event_ids,
@@ -102,11 +101,14 @@ interface RawResult {
   units: { n: number; outcome: UnitVerdict["outcome"]; event_ids: string[] | null; request_hash: string | null }[];
   positions: (number | null)[];
   replaces: Record<number, string>;
+  moves: BatchResult["moves"];
 }
 
 function batchJson(processId: string, units: BatchUnit[]): string {
   const events: unknown[] = [];
   const relations: unknown[] = [];
+  const markers: unknown[] = [];
+  const rejections: unknown[] = [];
   const unitRows = units.map((unit, number) => {
     for (const event of unit.events) {
       for (const { type, eventId, key } of event.relatesTo ?? []) {
@@ -114,6 +116,8 @@ function batchJson(processId: string, units: BatchUnit[]): string {
       }
       events.push(eventJson(event, events.length, number, unit.roomId));
     }
+    for (const marker of unit.markers ?? []) markers.push(markerJson(marker, markers.length, number, unit.roomId));
+    for (const event of unit.rejects ?? []) rejections.push({ unit: number, event });
     return {
       n: number,
       room: unit.roomId,
@@ -141,7 +145,28 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     units: unitRows,
     events,
     relations,
+    markers,
+    rejections,
   });
+}
+
+function markerJson(marker: MarkerMove, number: number, unit: number, roomId: string): unknown {
+  return {
+    n: number,
+    unit,
+    room: roomId,
+    user_id: marker.userId,
+    kind: marker.kind,
+    private: marker.private,
+    event: marker.markedId,
+    major: marker.place.major,
+    minor: marker.place.minor,
+    id: marker.moveId,
+    set_at: marker.setAt,
+    device: marker.device,
+    action: marker.actionId,
+    suppressed: marker.suppressed,
+  };
 }
 
 function eventJson(event: PlacedDraft, number: number, unit: number, roomId: string): unknown {
@@ -150,18 +175,18 @@ function eventJson(event: PlacedDraft, number: number, unit: number, roomId: str
     unit,
     id: event.eventId,
     room: roomId,
-    major: event.place?.major,
-    minor: event.place?.minor,
+    major: event.inserted?.place.major,
+    minor: event.inserted?.place.minor,
     type: event.type,
     state_key: event.stateKey,
     sender: event.sender,
     sent_at: event.sentAt,
     content: event.content,
-    in_force: event.inForce,
+    in_force: event.inserted === undefined,
     updates: event.updatesId,
     relates_to: event.relatesTo?.length ? JSON.stringify(relationsJson(event.relatesTo)) : undefined,
     redacts: event.redactsId,
-    inserted_after: event.insertedAfterId,
+    inserted_after: event.inserted?.afterId,
     device: event.device,
     action: event.actionId,
     suppressed: event.suppressed,

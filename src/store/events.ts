@@ -3,6 +3,7 @@ import type { Place } from "../model/order.ts";
 import type { Span } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
 import type { Selection } from "../model/selection.ts";
+import { movesBetween, replayedMoves } from "./markers.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
 
@@ -30,22 +31,29 @@ export async function eventsAt(connection: Connection, positions: readonly numbe
   return rows.map(eventOfRow);
 }
 
-/** Everything after one stream position up to another, in stream order; updates of it may follow at any time. */
+/**
+ * Everything after one stream position up to another, in stream order, moves of markers included; updates of it may
+ * follow at any time. Moves that were moved on since are left out. [EVS-5]
+ */
 export async function eventsBetween(
   connection: Connection,
   after: number,
   to: number,
   limit: number,
 ): Promise<StoredEvent[]> {
-  const rows = await query<EventRow>(
-    connection,
-    `SELECT ${eventColumns} FROM event WHERE event.position > $1::bigint AND event.position <= $2::bigint
-     ORDER BY event.position LIMIT $3::integer`,
-    after,
-    to,
-    limit,
-  );
-  return rows.map((row) => ({ ...eventOfRow(row), updated: null }));
+  const [rows, moves] = await Promise.all([
+    query<EventRow>(
+      connection,
+      `SELECT ${eventColumns} FROM event WHERE event.position > $1::bigint AND event.position <= $2::bigint
+       ORDER BY event.position LIMIT $3::integer`,
+      after,
+      to,
+      limit,
+    ),
+    movesBetween(connection, after, to, limit),
+  ]);
+  const events = rows.map((row) => ({ ...eventOfRow(row), updated: null }));
+  return inStreamOrder([...events, ...moves]).slice(0, limit);
 }
 
 /** Newest visible event of each room: `messagesOnly` for the last message, else for the last activity. */
@@ -76,7 +84,20 @@ export async function newestEvents(
   return new Map(rows.map((row) => [row.room_id, eventOfRow(row)]));
 }
 
-/** The place of the event straight before each of these, if any. */
+/** The next place in a room that an event stands at. */
+export async function nextPlace(connection: Connection, roomId: string, place: Place): Promise<Place | null> {
+  const [row] = await query<Place>(
+    connection,
+    `SELECT major::float8 AS major, encode(minor, 'hex') AS minor FROM event
+     WHERE room_id = $1 AND (major, minor) > ($2::bigint, decode($3, 'hex')) ORDER BY event.major, event.minor LIMIT 1`,
+    roomId,
+    place.major,
+    place.minor,
+  );
+  return row ?? null;
+}
+
+/** The event straight before a place in a room, if any. */
 export async function previousEventId(connection: Connection, roomId: string, place: Place): Promise<string | null> {
   const [row] = await query<{ event_id: string }>(
     connection,
@@ -89,6 +110,10 @@ export async function previousEventId(connection: Connection, roomId: string, pl
   return row?.event_id ?? null;
 }
 
+function inStreamOrder(events: StoredEvent[]): StoredEvent[] {
+  return events.sort((a, b) => a.position - b.position);
+}
+
 export interface ReplayRequest {
   userId: string;
   /** Null: all rooms. */
@@ -98,6 +123,8 @@ export interface ReplayRequest {
   selection: Selection;
   /** Also insertions into the past. [EVS-6] */
   outOfOrder: boolean;
+  /** Also moves of markers. [ACT-11] */
+  markers: boolean;
   limit: number;
 }
 
@@ -121,10 +148,14 @@ export async function replayedEvents(
   const to = parameters.add(request.to, "bigint");
   const lookedAt = lookedAtPerEvent * (Math.trunc(request.limit) + 1);
   const condition = selectionCondition(request.selection, parameters, { alone: false });
+  const moves = request.markers
+    ? await replayedMoves(connection, { ...request, limit: 2 * (Math.trunc(request.limit) + 1) })
+    : [];
   const rows = await query<(EventRow | { event_id: null }) & { looked_at: number }>(
     connection,
     `WITH period AS MATERIALIZED (
-       SELECT room_id, from_position, least(coalesce(to_position, ${to}), ${to}) AS to_position, membership, previous
+       SELECT room_id, from_position, least(coalesce(to_position, ${to}), ${to}) AS to_position, membership, previous,
+         coalesce(effective, membership) = 'join' AS joined
        FROM membership_period
        WHERE user_id = ${user} AND (to_position IS NULL OR to_position > ${after}) AND from_position <= ${to}
          AND (${rooms} IS NULL OR room_id = ANY (${rooms}))
@@ -135,7 +166,7 @@ export async function replayedEvents(
            AND event.major >= period.from_position AND event.major <= period.to_position AND event.minor = ''::bytea
          ORDER BY event.major LIMIT ${lookedAt}
        ) AS live
-       WHERE period.membership = 'join'
+       WHERE period.joined
        ${request.outOfOrder ? insertedWhileJoined(after) : ""}
        LIMIT ${lookedAt}
      ), visible AS (
@@ -153,9 +184,10 @@ export async function replayedEvents(
     ...parameters.values,
   );
   const found = rows.filter((row): row is EventRow & { looked_at: number } => row.event_id !== null);
+  const events = inStreamOrder([...found.map(eventOfRow), ...moves]);
   // Twice the limit, since some of what is found may be unwanted for reasons that only the stream knows.
-  const complete = found.length <= 2 * request.limit && rows[0]!.looked_at < lookedAt;
-  return { events: found.map(eventOfRow), complete };
+  const complete = events.length <= 2 * request.limit && rows[0]!.looked_at < lookedAt;
+  return { events, complete };
 }
 
 function insertedWhileJoined(after: string): string {
@@ -163,5 +195,5 @@ function insertedWhileJoined(after: string): string {
        SELECT event.position FROM period JOIN event ON event.room_id = period.room_id
          AND event.inserted_after_id IS NOT NULL AND event.position > ${after}
          AND event.position >= period.from_position AND event.position <= period.to_position
-       WHERE period.membership = 'join'`;
+       WHERE period.joined`;
 }

@@ -1,7 +1,9 @@
 import type { StoredEvent } from "../model/event.ts";
-import { exactTexts } from "../model/patterns.ts";
+import { markerKinds, markerType } from "../model/marker.ts";
+import { exactTexts, passes } from "../model/patterns.ts";
 import type { Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
+import { markersAsState, markersOfJson } from "./markers.ts";
 import { eventsOfJson } from "./rows.ts";
 import { Parameters, patternsCondition } from "./selection.ts";
 import { holder } from "./state.ts";
@@ -15,6 +17,8 @@ export interface RoomStateRequest {
     since: number | null;
   }[];
   selection: Selection;
+  /** Who sees the markers in the state; null leaves them out. [ACT-11] */
+  viewer: string | null;
   after: { type: string; stateKey: string } | null;
   limit: number;
 }
@@ -34,23 +38,36 @@ export async function roomStates(connection: Connection, request: RoomStateReque
     numbered.filter((room) => room.since !== null),
   ]) {
     if (rooms.length === 0) continue;
-    for (const { n, count, events } of await readStates(connection, rooms, request)) {
-      states[n] = { more: count > request.limit, events: () => eventsOfJson(events).slice(0, request.limit) };
+    for (const { n, count, events, markers } of await readStates(connection, rooms, request)) {
+      states[n] = {
+        more: count > request.limit,
+        events: () => inOrder(eventsOfJson(events), markersOfJson(markers)).slice(0, request.limit),
+      };
     }
   }
   return states;
+}
+
+/** Markers among the other state, both sorted already: all types of markers begin alike, and no other type so. */
+function inOrder(events: StoredEvent[], markers: StoredEvent[]): StoredEvent[] {
+  if (markers.length === 0) return events;
+  const type = Buffer.from(markers[0]!.type);
+  const behind = events.findIndex((event) => Buffer.compare(Buffer.from(event.type), type) > 0);
+  const at = behind < 0 ? events.length : behind;
+  return [...events.slice(0, at), ...markers, ...events.slice(at)];
 }
 
 interface FoundState {
   n: number;
   count: number;
   events: string;
+  markers: string;
 }
 
 function readStates(
   connection: Connection,
   rooms: readonly { n: number; roomId: string; at: number; since: number | null }[],
-  { selection, after, limit }: RoomStateRequest,
+  { selection, viewer, after, limit }: RoomStateRequest,
   { counted = false } = {},
 ): Promise<FoundState[]> {
   const whole = rooms[0]?.since === null;
@@ -73,37 +90,57 @@ function readStates(
       "bigint[]",
     ),
   ].join(", ");
-  const conditions = [
+  const behind =
+    after === null ? null : `(${parameters.add(after.type, "text")}, ${parameters.add(after.stateKey, "text")})`;
+  const slots = allOf([
     typeCondition(selection, parameters),
-    after === null
-      ? ""
-      : `(slot.type, slot.state_key) > (${parameters.add(after.type, "text")}, ${parameters.add(after.stateKey, "text")})`,
-  ].filter((condition) => condition !== "");
-  const where = conditions.map((condition) => `AND ${condition}`).join(" ");
-  const senders = patternsCondition("held.sender", selection.senders, parameters);
+    behind === null ? "" : `(slot.type, slot.state_key) > ${behind}`,
+  ]);
+  const senders = allOf([patternsCondition("held.sender", selection.senders, parameters)]);
+  const k = Math.trunc(limit) + 1;
+  const listed = (rows: string, order: string): string =>
+    counted ? "''" : `coalesce(json_agg(row_to_json(${rows}) ORDER BY ${order})::text, '[]')`;
+  const kinds = viewer === null ? [] : markerKinds.filter((kind) => passes(selection.types.STATE, markerType(kind)));
   return query<FoundState>(
     connection,
-    `SELECT room.n, count(*)::integer AS count,
-       ${counted ? "''" : 'json_agg(row_to_json(held) ORDER BY held.type COLLATE "C", held.state_key COLLATE "C")::text'} AS events
+    `SELECT room.n, state.count + markers.count AS count, state.events, markers.markers
      FROM unnest(${unnested}) AS room(n, room_id, at, since)
      CROSS JOIN LATERAL (
-       SELECT held.* FROM (${whole ? wholeSlots : changedSlots} ${where} ORDER BY slot.type, slot.state_key) AS slot
-       CROSS JOIN LATERAL (${holder}) AS held
-       WHERE ${whole ? "held.content IS NOT NULL" : "(held.position > room.since OR held.redacted_by_id IS NOT NULL)"}
-         ${senders === "" ? "" : `AND ${senders}`}
-       ORDER BY held.type, held.state_key LIMIT ${Math.trunc(limit) + 1}
-     ) AS held
-     GROUP BY room.n`,
+       SELECT count(*)::integer AS count, ${listed("held", 'held.type COLLATE "C", held.state_key COLLATE "C"')} AS events
+       FROM (
+         SELECT held.* FROM (${whole ? wholeSlots : changedSlots} ${slots} ORDER BY slot.type, slot.state_key) AS slot
+         CROSS JOIN LATERAL (${holder}) AS held
+         WHERE ${whole ? "held.content IS NOT NULL" : "(held.position > room.since OR held.redacted_by_id IS NOT NULL)"} ${senders}
+         ORDER BY held.type, held.state_key LIMIT ${k}
+       ) AS held
+     ) AS state
+     CROSS JOIN LATERAL (${kinds.length === 0 ? "SELECT 0 AS count, '[]' AS markers" : markersListed()}) AS markers
+     WHERE state.count + markers.count > 0`,
     ...parameters.values,
   );
+
+  function markersListed(): string {
+    const conditions = allOf([
+      `marker.kind = ANY (${parameters.add(kinds, "text[]")})`,
+      patternsCondition("marker.user_id", selection.senders, parameters),
+      behind === null ? "" : `('m.room.marker.' || marker.kind, marker.user_id) > ${behind}`,
+    ]);
+    return `SELECT count(*)::integer AS count, ${listed("marker", "marker.kind, marker.user_id")} AS markers
+      FROM (${markersAsState(parameters.add(viewer, "text"), conditions)} LIMIT ${k}) AS marker`;
+  }
+}
+
+/** Further conditions of a WHERE. */
+function allOf(conditions: readonly string[]): string {
+  return conditions.map((condition) => (condition === "" ? "" : `AND ${condition}`)).join(" ");
 }
 
 /** How many events `roomStates` would give of one room without a limit. */
 export async function countRoomStates(
   connection: Connection,
-  { room, selection }: { room: RoomStateRequest["rooms"][number]; selection: Selection },
+  { room, ...asked }: Pick<RoomStateRequest, "selection" | "viewer"> & { room: RoomStateRequest["rooms"][number] },
 ): Promise<number> {
-  const request = { rooms: [room], selection, after: null, limit: Number.MAX_SAFE_INTEGER };
+  const request = { ...asked, rooms: [room], after: null, limit: Number.MAX_SAFE_INTEGER };
   const [row] = await readStates(connection, [{ ...room, n: 0 }], request, { counted: true });
   return row?.count ?? 0;
 }

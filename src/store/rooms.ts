@@ -1,12 +1,15 @@
 import type { HistoryVisibility, JoinRule, Membership } from "../model/content/typed.ts";
 import type { RoomRules } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
+import { seenBy } from "./markers.ts";
 
 export interface MembershipPeriod {
   from: number;
   to: number | null;
   membership: Membership;
   previous: Membership | null;
+  /** What counts for visibility, where the event that began the period was rejected. [EVS-7] */
+  effective: Membership | null;
 }
 
 export interface VisibilityPeriod {
@@ -42,12 +45,12 @@ export async function roomHistories(
     connection,
     `SELECT room.room_id, room.creator, room.created_at, room.published,
        (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'membership', membership,
-          'previous', previous) ORDER BY from_position)
+          'previous', previous, 'effective', effective) ORDER BY from_position)
         FROM membership_period AS period WHERE period.room_id = room.room_id AND period.user_id = $1) AS memberships,
-       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'visibility', visibility)
-          ORDER BY from_position)
+       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position,
+          'visibility', coalesce(effective, visibility)) ORDER BY from_position)
         FROM visibility_period AS period WHERE period.room_id = room.room_id) AS visibilities
-     FROM room WHERE room.room_id = ANY ($2::text[])`,
+     FROM room WHERE room.room_id = ANY ($2::text[]) AND room.deleted_at IS NULL`,
     userId,
     roomIds,
   );
@@ -81,7 +84,7 @@ export async function roomRules(
           AND current_state.type IN ('m.room.power_levels', 'm.room.join_rules', 'm.room.history_visibility')) AS state,
        (SELECT json_object_agg(user_id, membership) FROM member
         WHERE member.room_id = room.room_id AND user_id = ANY ($2::text[])) AS memberships
-     FROM room WHERE room.room_id = $1`,
+     FROM room WHERE room.room_id = $1 AND room.deleted_at IS NULL`,
     roomId,
     userIds,
   );
@@ -111,7 +114,7 @@ export async function membershipsOf(
     `SELECT auth_version::float8 AS version,
        (SELECT json_object_agg(user_id, membership) FROM member
         WHERE member.room_id = room.room_id AND user_id = ANY ($2::text[])) AS memberships
-     FROM room WHERE room_id = $1`,
+     FROM room WHERE room_id = $1 AND deleted_at IS NULL`,
     roomId,
     userIds,
   );
@@ -146,6 +149,8 @@ export interface RoomAt {
   joinEnded: number | null;
   /** For joined rooms, the position of the newest event. */
   activity: number;
+  /** Whether markers that the user sees were moved since the earlier position. [ACT-11] */
+  markersMoved: boolean;
 }
 
 /** The condition that a period covers a position; a user has one period of a room at a time. */
@@ -170,10 +175,15 @@ export async function roomsOfUserSince(
     before: Membership | null;
     join_ended: number | null;
     activity: number | null;
+    markers_moved: boolean;
   }>(
     connection,
     `SELECT room.room_id, room.membership, room.from_position::float8 AS from_position, room.before,
-       room.join_ended::float8 AS join_ended, newest.major::float8 AS activity
+       room.join_ended::float8 AS join_ended, newest.major::float8 AS activity,
+       $3::bigint IS NOT NULL AND room.membership = 'join' AND EXISTS (
+         SELECT FROM marker WHERE marker.room_id = room.room_id AND marker.position > $3::bigint
+           AND marker.position <= $2::bigint AND ${seenBy("$1")}
+       ) AS markers_moved
      FROM (
        SELECT room_id, max(membership) FILTER (WHERE ${holds("$2")}) AS membership,
          max(from_position) FILTER (WHERE ${holds("$2")}) AS from_position,
@@ -198,6 +208,7 @@ export async function roomsOfUserSince(
     before: row.before,
     joinEnded: row.join_ended,
     activity: row.activity ?? row.from_position,
+    markersMoved: row.markers_moved,
   }));
 }
 

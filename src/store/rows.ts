@@ -53,6 +53,7 @@ export function eventOfRow(row: EventRow): StoredEvent {
     action: row.action_device === null ? null : { deviceId: row.action_device, actionId: row.action_id },
     suppressed: row.suppressed,
     authVersion: row.auth_version,
+    marker: null,
     updated: row.updated,
   };
 }

@@ -168,8 +168,8 @@ test("[EVS-6, SYN-2, SCR-3] insertions into the past come only when asked for, n
   const asked = await open(ann, { outOfOrder: true });
   const plain = await open(ann, {});
   const late = await open(bob, { outOfOrder: true });
-  const hidden = await insertAfter(server, roomId, first, "between one and two");
-  const shown = await insertAfter(server, roomId, second, "after two");
+  const hidden = await insertAfter(server, ann, roomId, first, "between one and two");
+  const shown = await insertAfter(server, ann, roomId, second, "after two");
   const live = await ann.send(roomId, "live");
   for (const follow of [asked, plain, late]) await follow.sees(live);
   expect(asked.events.map((event) => event.id)).toEqual([hidden, shown, live]);

@@ -37,11 +37,10 @@ async function unit(roomId: string, events: PlacedDraft[], more: Partial<BatchUn
 
 test("[ACT-8] one bad unit doesn't sink the batch that it came with", async () => {
   const room = await alice.createRoom();
-  const taken = await alice.send(room, "taken");
   const { writer } = server.app.domain.tools;
   const units = await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
-      unit(room, [draft(`message ${index}`, index === 13 ? { eventId: taken } : {})]),
+      unit(room, [draft(`message ${index}`, index === 13 ? { sentAt: 1e30 } : {})]),
     ),
   );
   const outcomes = await Promise.allSettled(units.map((each) => writer.append(each)));
@@ -135,8 +134,10 @@ test("[SCR-3] [EVS-6] an event is inserted into the past; order, tokens and the 
   };
   const before = (await alice.do<Page>(page, { room, last: 2 })).scrollback.events.nodes;
   const [after] = await eventsById(server.database.reader, [first]);
-  const one = draft("inserted", { place: placeBetween(after!.place, null), insertedAfterId: first });
-  const two = draft("and another", { place: placeBetween(one.place!, null), insertedAfterId: one.eventId });
+  const one = draft("inserted", { inserted: { place: placeBetween(after!.place, null), afterId: first } });
+  const two = draft("and another", {
+    inserted: { place: placeBetween(one.inserted!.place, null), afterId: one.eventId },
+  });
   await server.app.domain.tools.writer.append(await unit(room, [one, two]));
   const nodes = (await alice.do<Page>(page, { room, last: 4 })).scrollback.events.nodes;
   expect(nodes.map((node) => node.id)).toEqual([first, one.eventId, two.eventId, second]);

@@ -164,6 +164,15 @@ export class Client {
     return data.redactEvent.event.id;
   }
 
+  /** Moves a marker; gives it as it stands then. */
+  async mark(eventId: string, input: { kind?: "READ" | "DELIVERED"; private?: boolean; actionId?: string } = {}) {
+    const data = await this.do<{ setMarker: { marker: { id: string; eventId: string; private: boolean } } }>(
+      "mutation ($input: SetMarkerInput!) { setMarker(input: $input) { marker { id eventId private } } }",
+      { input: { eventId, kind: "READ", ...input } },
+    );
+    return data.setMarker.marker;
+  }
+
   /** The token of a filter. */
   async filter(definition: Record<string, unknown>): Promise<string> {
     const data = await this.do<{ filter: { token: string } }>(

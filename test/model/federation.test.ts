@@ -20,6 +20,7 @@ const message: StoredEvent = {
     insertedAfterId: null,
     suppressed: false,
     authVersion: null,
+    marker: null,
     updated: false,
   },
   action: { deviceId: "phone", actionId: "a1" },

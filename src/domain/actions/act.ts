@@ -4,6 +4,7 @@ import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
 import { HearthError, roomNotFound } from "../../model/errors.ts";
 import { movesAuth, relationsJson, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
+import type { MarkerMove } from "../../model/marker.ts";
 import type { Clock, Ids } from "../../model/ports.ts";
 import type { Requester } from "../../model/requester.ts";
 import { findAction, type BatchUnit } from "../../store/append.ts";
@@ -44,9 +45,11 @@ export interface Action {
   plan(room: RoomAuthority | null, connection: Connection): Plan | Promise<Plan>;
 }
 
-/** The events to append, or the ones that are there already and make the action unnecessary. */
+/** What to append, or the events that are there already and make the action unnecessary. */
 export type Plan =
-  { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; room: RoomAuthority } | { unchanged: string[] };
+  | { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; rejects?: string[]; room: RoomAuthority }
+  | { mark: Omit<MarkerMove, "device" | "actionId" | "suppressed">; room: RoomAuthority }
+  | { unchanged: string[] };
 
 /** An event is at most this many bytes of canonical JSON. [EV-8] */
 const maxEventBytes = 65_536;
@@ -76,7 +79,12 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
   const prepare = async (room: RoomAuthority | null, connection: Connection): Promise<BatchUnit> => {
     const plan = await action.plan(room, connection);
     const recorded = key && { ...key, requestHash };
-    if ("unchanged" in plan) return unchangedUnit(action.roomId, room, recorded, plan.unchanged);
+    if ("unchanged" in plan) return bareUnit(action.roomId, room, recorded, plan.unchanged);
+    if ("mark" in plan) {
+      const { suppressOnStream = false } = input;
+      const marker = { ...plan.mark, device: requester.deviceId, actionId, suppressed: suppressOnStream };
+      return { ...bareUnit(action.roomId, room, recorded, [plan.mark.markedId]), markers: [marker] };
+    }
     return unitOf(tools, action, plan, recorded);
   };
 
@@ -91,13 +99,13 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
       });
       // What is remembered of the room may be older than what another process did. An append is compared with the
       // room's version; a refusal, or that there is nothing to do, is said only after looking at the store.
-      if (!fresh && (unit === null || unit.events.length === 0)) {
+      if (!fresh && (unit === null || isIdle(unit))) {
         fresh = true;
         tools.authorities.forget(action.roomId);
         continue;
       }
       if (unit === null) continue;
-      if (unit.events.length === 0 && key === null) return await eventsInOrder(tools, unit.answerIds);
+      if (isIdle(unit) && key === null) return await eventsInOrder(tools, unit.answerIds);
       const outcome = await tools.writer.append(unit);
       if (outcome.outcome !== "stale") return await answer(tools, outcome, requestHash, unit.answerIds);
       tools.authorities.forget(action.roomId);
@@ -159,7 +167,12 @@ async function eventsInOrder(tools: ActionTools, eventIds: readonly string[]): P
   return eventIds.flatMap((eventId) => byId.get(eventId) ?? []);
 }
 
-function unchangedUnit(
+/** Whether a unit changes nothing, and at most remembers that it was asked for. */
+function isIdle(unit: BatchUnit): boolean {
+  return unit.events.length === 0 && unit.markers === undefined;
+}
+
+function bareUnit(
   roomId: string,
   room: RoomAuthority | null,
   action: BatchUnit["action"],
@@ -171,7 +184,7 @@ function unchangedUnit(
 function unitOf(
   tools: ActionTools,
   { requester, input, roomId }: Action,
-  { append, newRoom = null, room }: Extract<Plan, { append: unknown }>,
+  { append, newRoom = null, rejects = [], room }: Extract<Plan, { append: unknown }>,
   action: BatchUnit["action"],
 ): BatchUnit {
   const now = tools.clock.now();
@@ -180,7 +193,7 @@ function unitOf(
     checkSize(draft, roomId);
     return {
       ...draft,
-      eventId: tools.ids.eventId(now),
+      eventId: draft.eventId ?? tools.ids.eventId(now),
       sentAt: draft.sentAt ?? now,
       device: requester.deviceId,
       actionId: draft.actionId ?? action?.actionId,
@@ -197,6 +210,7 @@ function unitOf(
     action,
     answerIds: events.map((event) => event.eventId),
     events,
+    rejects,
   };
 }
 
@@ -215,7 +229,7 @@ function checkSize(draft: EventDraft, roomId: string): void {
 export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverName: string): EventDraft[] {
   for (const draft of drafts) {
     authorise(draft, room, serverName);
-    room.apply(draft);
+    if (draft.inserted === undefined) room.apply(draft);
   }
   return drafts;
 }

@@ -14,7 +14,8 @@ const relation = z.strictObject({
   eventId,
   key: indexedText.nullish(),
 });
-const message = z.strictObject({
+/** One message event as a user asks for it. */
+export const messageInput = z.strictObject({
   type: z.string().default("m.room.message"),
   content: messageContentInput,
   updates: eventId.nullish(),
@@ -22,13 +23,13 @@ const message = z.strictObject({
   mentions: z.array(userId).max(500, "mentions more than 500 users").nullish(),
   actionId: clientChosenId.nullish(),
 });
-type Message = z.output<typeof message>;
+type Message = z.output<typeof messageInput>;
 const { suppressOnStream } = commonInput;
-const sendMessageInput = z.strictObject({ roomId, message, suppressOnStream });
+const sendMessageInput = z.strictObject({ roomId, message: messageInput, suppressOnStream });
 const sendMessagesInput = z.strictObject({
   ...commonInput,
   roomId,
-  messages: z.array(message).min(1, "is empty").max(100, "holds more than 100 messages"),
+  messages: z.array(messageInput).min(1, "is empty").max(100, "holds more than 100 messages"),
 });
 
 /** Sends one message event. [ACT-8] Throws `BAD_INPUT`, `TOO_LARGE`, `FORBIDDEN`, `NOT_FOUND`, `CONFLICT`. */
@@ -55,7 +56,7 @@ function send(
   input: z.output<typeof sendMessagesInput>,
   field: (index: number) => string,
 ): Promise<StoredEvent[]> {
-  const drafts = input.messages.map((each, index) => draftOf(requester.userId, each, field(index)));
+  const drafts = input.messages.map((each, index) => messageDraft(requester.userId, each, field(index)));
   return act(tools, {
     requester,
     name,
@@ -69,7 +70,8 @@ function send(
   });
 }
 
-function draftOf(sender: string, message: Message, field: string): EventDraft {
+/** A message event, its content and relations checked; `field` leads to the input. Throws `BAD_INPUT`. */
+export function messageDraft(sender: string, message: Message, field: string): EventDraft {
   const asked = plainType(message.type, "MESSAGE", `${field}.type`);
   const isReaction = typeof message.content.reaction === "string";
   // The default type is that of texts; what only has a key to show is a reaction.

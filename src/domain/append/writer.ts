@@ -97,14 +97,15 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       const { unit } = waiting;
       const action = unit.action && JSON.stringify([unit.action.userId, unit.action.deviceId, unit.action.actionId]);
       const repeats = action !== null && actions.has(action);
-      const full = batch.length > 0 && events + unit.events.length > batchEvents;
+      const size = unit.events.length + (unit.markers?.length ?? 0);
+      const full = batch.length > 0 && events + size > batchEvents;
       if (full || repeats || closed.has(unit.roomId)) {
         closed.add(unit.roomId);
         left.push(waiting);
         continue;
       }
       batch.push(waiting);
-      events += unit.events.length;
+      events += size;
       if (action !== null) actions.add(action);
       if (unit.nextVersion !== null) closed.add(unit.roomId);
     }
@@ -146,7 +147,10 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       await commit(batch.slice(middle));
       return;
     }
-    if (message.includes("room_alias_pkey")) {
+    if (/event_(room_id_major_minor|event_id)_key/.test(message)) {
+      // Somebody else took the place, or the very event is there: what is to be done has to be planned anew.
+      batch[0]!.resolve({ outcome: "stale" });
+    } else if (message.includes("room_alias_pkey")) {
       batch[0]!.reject(new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" }));
     } else {
       log.error({ error }, "the store refused a unit");
@@ -178,7 +182,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   function settle(batch: Waiting[], result: BatchResult): void {
     const units = batch.map((waiting) => waiting.unit);
     const events = storedEvents(units, result);
-    publish({ previous: result.previous, to: result.to, events: events.flat() }, () => {
+    // The moves of markers come behind the batch's events, whatever their unit.
+    const inOrder = events.flat().sort((a, b) => a.position - b.position);
+    publish({ previous: result.previous, to: result.to, events: inOrder }, () => {
       for (const [index, waiting] of batch.entries()) waiting.resolve(outcomeOf(result, index, events[index]!));
     });
   }

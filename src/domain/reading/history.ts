@@ -1,12 +1,13 @@
 import type { StoredEvent } from "../../model/event.ts";
 import type { RoomView } from "../../model/room.ts";
 import { eventsById, newestEvents, previousEventId } from "../../store/events.ts";
+import { markersByMove } from "../../store/markers.ts";
 import type { Reading } from "./reading.ts";
 import { stateInSlots, type Slot } from "./state.ts";
 import { accessToRooms, maySee } from "./views.ts";
 
 /**
- * Those of these events that the user may see, by id; two statements, or three. [EV-9]
+ * Those of these events that the user may see, by id, moves of markers among them; two to four statements. [EV-9]
  * Besides what stands in the readable places, that is the state which holds in a room as the user sees it: who joins under
  * strict visibility still sees the room's name and members.
  */
@@ -15,7 +16,11 @@ export async function visibleEvents(
   userId: string,
   eventIds: readonly string[],
 ): Promise<Map<string, StoredEvent>> {
-  const events = await eventsById(reading.connection, eventIds);
+  const stored = await eventsById(reading.connection, eventIds);
+  const known = new Set(stored.map(({ eventId }) => eventId));
+  const unknown = eventIds.filter((eventId) => !known.has(eventId));
+  const moves = unknown.length === 0 ? [] : await markersByMove(reading.connection, userId, unknown);
+  const events = [...stored, ...moves.map(({ event }) => event)];
   const access = await accessToRooms(reading.connection, userId, [...new Set(events.map((event) => event.roomId))]);
   const visible = events.filter((event) => maySee(event, access.get(event.roomId)));
   const doubtful = events.flatMap((event) => {

@@ -18,6 +18,14 @@ export interface StateOfRoom {
   since: number | null;
 }
 
+/** Which page of the state. `markers: false` leaves them out, since only the present state has any. [ACT-11] */
+interface StateArguments {
+  filter: Filter;
+  first?: number | null;
+  after?: string | null;
+  markers?: boolean;
+}
+
 /** The filter that lets state of these types pass, each named as it is; null: all state. */
 export function filterOfTypes(types: readonly string[] | null): Filter {
   if (types === null) return everything;
@@ -32,7 +40,7 @@ export function filterOfTypes(types: readonly string[] | null): Filter {
 export async function stateConnection(
   reading: Reading,
   room: StateOfRoom,
-  args: { filter: Filter; first?: number | null; after?: string | null },
+  args: StateArguments,
 ): Promise<StateConnection> {
   const [state] = await stateConnections(reading, [room], args);
   return state!();
@@ -45,8 +53,9 @@ export async function stateConnection(
 export async function stateConnections(
   { connection, tokens }: Reading,
   rooms: readonly StateOfRoom[],
-  args: { filter: Filter; first?: number | null; after?: string | null },
+  args: StateArguments,
 ): Promise<(() => StateConnection)[]> {
+  const viewer = args.markers === false ? null : (rooms[0]?.view.viewer ?? null);
   const { selection } = args.filter;
   const limit = typeof args.first === "number" ? checkLimit(args.first, "first") : maxState;
   const asked = rooms
@@ -61,7 +70,7 @@ export async function stateConnections(
     typeof args.after === "string" && rooms[0] ? tokens.readChunk(args.after, "state", rooms[0].view.roomId) : null;
   const [type, stateKey] = (after ?? []) as string[];
   const states = await roomStates(connection, {
-    ...{ rooms: asked, selection, limit },
+    ...{ rooms: asked, selection, viewer, limit },
     after: after === null ? null : { type: type!, stateKey: stateKey! },
   });
   const stateOf = new Map(asked.map((room, n) => [room.index, { room, state: states[n]! }]));
@@ -75,7 +84,7 @@ export async function stateConnections(
       hasPreviousPage: after !== null,
       hasNextPage: state?.more ?? false,
       total: async () =>
-        room && (state?.more || after !== null) ? countRoomStates(connection, { room, selection }) : null,
+        room && (state?.more || after !== null) ? countRoomStates(connection, { room, selection, viewer }) : null,
     };
   });
 }

@@ -29,7 +29,8 @@ export async function accessToRooms(
       const membership = last?.membership ?? null;
       const spans = readableSpans(memberships, visibilities);
       const until = spans.at(-1)?.to ?? null;
-      const view = spans.length === 0 ? null : { roomId, creator, createdAt, published, membership, spans, until };
+      const room = { viewer: userId, roomId, creator, createdAt, published, membership, spans, until };
+      const view = spans.length === 0 ? null : room;
       return [roomId, { roomId, membership, view, ownPositions: new Set(ownMembershipPositions(memberships)) }];
     }),
   );

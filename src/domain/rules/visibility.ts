@@ -9,6 +9,8 @@ interface Period {
 interface Memberships extends Period {
   membership: Membership;
   previous: Membership | null;
+  /** What counts instead of the membership where its event was rejected. [EVS-7] */
+  effective?: Membership | null;
 }
 
 interface Visibilities extends Period {
@@ -35,9 +37,10 @@ export function readableSpans(memberships: readonly Memberships[], visibilities:
   const spans: Span[] = [];
   for (const [index, from] of starts.entries()) {
     const visibility = visibilities.find((period) => covers(period, from))?.visibility ?? "shared";
-    const membership = memberships.find((period) => covers(period, from))?.membership ?? null;
+    const then = memberships.find((period) => covers(period, from));
+    const membership = then === undefined ? null : counting(then);
     const joinedThenOrLater = memberships.some(
-      (period) => period.membership === "join" && (period.to === null || period.to > from),
+      (period) => counting(period) === "join" && (period.to === null || period.to > from),
     );
     if (!readable(visibility, membership, joinedThenOrLater)) continue;
     add(spans, { from, to: starts[index + 1] ?? null });
@@ -53,6 +56,10 @@ export function ownMembershipPositions(memberships: readonly Memberships[]): num
   return memberships
     .filter(({ membership, previous }) => concerning.has(membership) || concerning.has(previous))
     .map(({ from }) => from);
+}
+
+function counting({ membership, effective }: Memberships): Membership {
+  return effective ?? membership;
 }
 
 function covers(period: Period, position: number): boolean {

@@ -44,7 +44,7 @@ export class Audience {
     const subject =
       event.type === "m.room.member" && event.stateKey !== null ? this.#users.get(event.stateKey) : undefined;
     for (const user of this.#byRoom.get(event.roomId) ?? []) {
-      if (user !== subject) yield* user.followers;
+      if (user !== subject && reaches(event, user.userId)) yield* user.followers;
     }
     // The subject of a membership event sees it if it concerned them before or after: the kicked get their kick.
     if (subject !== undefined && this.#moveMembership(subject, event)) yield* subject.followers;
@@ -81,6 +81,12 @@ export class Audience {
   }
 }
 
+/** Whether an event is for this one of those in the room: a private marker is its user's alone. [ACT-11] */
+function reaches({ marker, sender }: StoredEvent, userId: string): boolean {
+  if (marker === null || marker === "all") return true;
+  return (marker === "own") === (sender === userId);
+}
+
 /** The same judgement for one user, event by event, for events that passed before the user was in the audience. */
 export class LoneObserver {
   readonly #joined = new Set<string>();
@@ -94,7 +100,9 @@ export class LoneObserver {
 
   sees(event: StoredEvent): boolean {
     const { roomId } = event;
-    if (event.type !== "m.room.member" || event.stateKey !== this.#userId) return this.#joined.has(roomId);
+    if (event.type !== "m.room.member" || event.stateKey !== this.#userId) {
+      return this.#joined.has(roomId) && reaches(event, this.#userId);
+    }
     const before = this.#joined.delete(roomId) || this.#pending.delete(roomId);
     const membership = membershipSet(event);
     if (membership === "join") this.#joined.add(roomId);

@@ -39,10 +39,17 @@ export function chunkOf(step: Step, follower: Follower, tokens: Tokens, base: st
     filter: wish.filter,
     stream: tokens.streamAt(base, step.position),
     limited: step.limited,
-    roomIds: [...new Set(wanted.map((event) => event.roomId))].filter((roomId) => !gone.has(roomId)),
+    // Where others stand changes nothing of the viewer's lists; their own marker does, since it is what unread counts go by.
+    roomIds: [
+      ...new Set(wanted.filter(({ marker, sender }) => marker === null || sender === userId).map(roomOf)),
+    ].filter((roomId) => !gone.has(roomId)),
     invites: own.filter((event) => membershipSet(event) === "invite"),
     left,
   };
+}
+
+function roomOf({ roomId }: StoredEvent): string {
+  return roomId;
 }
 
 /**

@@ -9,7 +9,7 @@ import { Audience, LoneObserver } from "./audience.ts";
 import { everything } from "../filters.ts";
 import { Follower } from "./follower.ts";
 import type { Head } from "./head.ts";
-import { Wish } from "./wish.ts";
+import { listsMarkers, Wish } from "./wish.ts";
 
 export interface EventStream {
   /**
@@ -76,6 +76,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     const { userId, rooms } = wish.base;
     const { events, complete } = await replayedEvents(reader, {
       ...{ userId, rooms, after, to, outOfOrder: wish.outOfOrder, selection: wish.filter.selection },
+      markers: listsMarkers(wish.filter.selection),
       limit: replayLimit,
     });
     const wanted = events.filter((event) => wish.concerns(event));

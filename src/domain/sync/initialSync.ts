@@ -11,6 +11,7 @@ import { roomsOfUserSince, type RoomAt } from "../../store/rooms.ts";
 import { pageSize, readFilter } from "../filters.ts";
 import { defaultPage } from "../reading/pages.ts";
 import type { Reading } from "../reading/reading.ts";
+import { listsMarkers } from "./wish.ts";
 import { readSince, successor, type Since } from "./difference.ts";
 
 export interface InitialSyncArguments {
@@ -127,8 +128,9 @@ function byActivity(a: Active, b: Active): number {
   return b.activity - a.activity || (a.roomId < b.roomId ? -1 : a.roomId > b.roomId ? 1 : 0);
 }
 
-function hasNews(room: RoomAt, { since }: InitialSync): boolean {
-  return since.position === null || room.activity > since.position;
+function hasNews(room: RoomAt, { since, stateFilter }: InitialSync): boolean {
+  if (since.position === null || room.activity > since.position) return true;
+  return room.markersMoved && listsMarkers(stateFilter.selection);
 }
 
 /** Rooms that weren't joined at the token's position come whole. */

@@ -1,9 +1,16 @@
 import type { EphemeralEvent, StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
+import { markerKinds, markerType } from "../../model/marker.ts";
 import { passes, patternsOf, type Patterns } from "../../model/patterns.ts";
+import type { Selection } from "../../model/selection.ts";
 import type { StreamBase } from "../../model/tokens.ts";
 import { selects } from "../rules/filter.ts";
 import { membershipSet } from "../rules/membership.ts";
+
+/** Whether a filter lets markers of any kind pass. [ACT-11] */
+export function listsMarkers({ types }: Selection): boolean {
+  return markerKinds.some((kind) => passes(types.STATE, markerType(kind)));
+}
 
 /** What an open stream asks for, of all that its user may see. [EVS-1] */
 export class Wish {

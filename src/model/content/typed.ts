@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { AnyEvent } from "../event.ts";
+import type { MarkerKind } from "../marker.ts";
 import { contentOf } from "../event.ts";
 import { powerLevels, powerLevelsContent } from "../power.ts";
 import { callReaders } from "./calls.ts";
@@ -131,8 +132,8 @@ const readers: Record<string, ContentReader> = {
     (content) => ({ historyVisibility: content.history_visibility }),
   ),
   "m.room.aliases": reader("AliasesContent", z.object({ aliases: z.array(text) }), ({ aliases }) => ({ aliases })),
-  "m.room.marker.read": markerReader("READ"),
-  "m.room.marker.delivered": markerReader("DELIVERED"),
+  "m.room.marker.read": markerReader("read"),
+  "m.room.marker.delivered": markerReader("delivered"),
   "m.room.redaction": reader("RedactionContent", z.object({ reason: optionalText }), ({ reason }, event) => ({
     reason,
     redactsId: event.kind === "MESSAGE" ? event.redactsId : null,
@@ -153,7 +154,7 @@ const readers: Record<string, ContentReader> = {
   ...callReaders,
 };
 
-function markerReader(markerKind: string): ContentReader {
+function markerReader(markerKind: MarkerKind): ContentReader {
   return reader("MarkerContent", z.object({ event_id: text }), (content) => ({
     markedEventId: content.event_id,
     markerKind,

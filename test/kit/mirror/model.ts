@@ -32,6 +32,8 @@ export class RoomModel {
   take(event: StoredEvent): void {
     if (event.insertedAfterId !== null) return this.#insert(event, event.insertedAfterId);
     if (event.stateKey !== null) this.#setState(event);
+    // Markers are state, but stand in no timeline. [ACT-11]
+    if (event.marker !== null) return;
     if (event.redactsId !== null) this.#redact(event.redactsId, event.eventId);
     if (event.updatesId !== null) this.#addChild(event, event.updatesId);
     else this.#append(entryOf(event));

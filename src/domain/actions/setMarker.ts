@@ -1,0 +1,49 @@
+import { z } from "zod";
+import { check } from "../../model/check.ts";
+import { eventNotFound, HearthError } from "../../model/errors.ts";
+import { eventId } from "../../model/ids.ts";
+import { markerKinds, type Marker } from "../../model/marker.ts";
+import type { Requester } from "../../model/requester.ts";
+import { eventsById } from "../../store/events.ts";
+import { markersOfUsers } from "../../store/markers.ts";
+import { accessToRooms, maySee } from "../reading/views.ts";
+import { act, commonInput, present, type ActionTools } from "./act.ts";
+
+const setMarkerInput = z.strictObject({
+  ...commonInput,
+  eventId,
+  kind: z.enum(markerKinds),
+  private: z.boolean().default(false),
+});
+
+/**
+ * Moves the requester's marker of a kind forward to an event, which it includes. A marker never moves back: to set it where
+ * it stands, or before that, changes nothing. A private one is shown to the requester's devices alone, and is theirs as
+ * long as it is further than what others see. Gives the marker as the requester has it now. [ACT-11]
+ * Throws `NOT_FOUND` for events that they may not see, `FORBIDDEN` for rooms that they aren't in.
+ */
+export async function setMarker(tools: ActionTools, requester: Requester, given: unknown): Promise<Marker> {
+  const input = check(setMarkerInput, given);
+  const { userId } = requester;
+  const [event] = await eventsById(tools.database.reader, [input.eventId]);
+  if (event === undefined) throw eventNotFound();
+  const { roomId, place } = event;
+  const access = await accessToRooms(tools.database.reader, userId, [roomId]);
+  if (!maySee(event, access.get(roomId))) throw eventNotFound();
+  await act(tools, {
+    requester,
+    name: "setMarker",
+    input,
+    roomId,
+    plan(known) {
+      const room = present(known);
+      if (room.membership(userId) !== "join") throw new HearthError("FORBIDDEN", "You are not in the room.");
+      const moveId = tools.ids.eventId(tools.clock.now());
+      const move = { moveId, userId, kind: input.kind, private: input.private, markedId: input.eventId, place };
+      return { mark: { ...move, setAt: tools.clock.now() }, room };
+    },
+  });
+  const wanted = [{ roomId, userId, kind: input.kind }];
+  const [marker] = await markersOfUsers(tools.database.reader, userId, wanted);
+  return marker!;
+}

@@ -37,8 +37,43 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("recipes.md"), "recipes.md")).toBe(documentsIn("recipes.md"));
   });
 
+  test("[ACT-1] [ACT-2] [ACT-15] [EV-9] [EVS-8] actions.md", async () => {
+    expect(await walk.read(textOf("actions.md"), "actions.md")).toBe(documentsIn("actions.md"));
+  });
+
+  test("[ACC-1] [ACC-5] accounts.md", async () => {
+    expect(await walk.read(textOf("accounts.md"), "accounts.md")).toBe(documentsIn("accounts.md"));
+  });
+
+  test("[CRE-1] [JOI-1] [JOI-2] [JOI-4] [EVS-9] [ACT-5] [ACT-6] rooms.md", async () => {
+    expect(await walk.read(textOf("rooms.md"), "rooms.md")).toBe(documentsIn("rooms.md"));
+  });
+
+  test("[ACT-3] [ACT-4] [ACT-5] members.md", async () => {
+    expect(await walk.read(textOf("members.md"), "members.md")).toBe(documentsIn("members.md"));
+  });
+
+  test("[ACT-8] [ACT-12] [ACT-14] [REL-1] [REL-4] [UPD-2] [EV-8] messages.md", async () => {
+    expect(await walk.read(textOf("messages.md"), "messages.md")).toBe(documentsIn("messages.md"));
+  });
+
+  test("[ACT-7] [ACT-9] [ACT-10] [EV-1] [EV-2] [EV-3] [EV-9] state.md", async () => {
+    expect(await walk.read(textOf("state.md"), "state.md")).toBe(documentsIn("state.md"));
+  });
+
   test("no other page", () => {
-    expect(pages.sort()).toEqual(["README.md", "reading.md", "recipes.md", "syncing.md"]);
+    expect(pages.sort()).toEqual([
+      "README.md",
+      "accounts.md",
+      "actions.md",
+      "members.md",
+      "messages.md",
+      "reading.md",
+      "recipes.md",
+      "rooms.md",
+      "state.md",
+      "syncing.md",
+    ]);
   });
 
   function documentsIn(page: string): number {

@@ -3,13 +3,19 @@ export type Names = Map<string, unknown>;
 
 const name = /^\$[a-zA-Z]\w*$/;
 const gap = /^…(?: (\d+) more)?$/;
+const repetition = /^(.+)… (\d+) times$/s;
 
-/** Puts the values of names in place of them. Throws for a name that no answer has given. */
+/**
+ * Puts the values of names in place of them, and the long text in place of `la… 40000 times`. Throws for a name that no
+ * answer has given.
+ */
 export function fill(value: unknown, names: Names): unknown {
   if (typeof value === "string" && name.test(value)) {
     if (!names.has(value)) throw new Error(`no answer before this gives ${value}`);
     return names.get(value);
   }
+  const [, part, times] = (typeof value === "string" && repetition.exec(value)) || [];
+  if (part !== undefined) return part.repeat(Number(times));
   if (Array.isArray(value)) return value.map((each) => fill(each, names));
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, names)]));

@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isLoopback, type Config } from "./config.ts";
 import { createAccounts } from "./domain/accounts.ts";
+import { createAdmin } from "./domain/admin.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
 import type { Domain } from "./domain/domain.ts";
@@ -9,6 +10,7 @@ import { createPasswords } from "./domain/passwords.ts";
 import { createEventStream } from "./domain/sync/eventStream.ts";
 import { createHead } from "./domain/sync/head.ts";
 import { HearthError } from "./model/errors.ts";
+import { userIdOf } from "./model/ids.ts";
 import type { Clock, Ids, Log } from "./model/ports.ts";
 import { createSigner } from "./model/signing.ts";
 import { createTokens } from "./model/tokens.ts";
@@ -68,12 +70,13 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
     accounts.forget(tokenIds);
     stream.end(tokenIds, new HearthError("UNKNOWN_TOKEN", "The access token was revoked."));
   };
-  const accounts = createAccounts({
-    ...{ database, clock, ids, log, serverName, onRevoked, passwords: createPasswords() },
-    registration: config.registration,
-    registrationTokens: config.registrationTokens,
-    admins: config.admins,
-  });
+  const onRights = (userIds: string[]): void => accounts.forgetRights(userIds);
+  const admins = new Set(config.admins.map((name) => userIdOf(name, serverName)));
+  const { registration, registrationTokens } = config;
+  const passwords = createPasswords();
+  const common = { database, clock, ids, log, serverName, onRevoked, passwords, registrationTokens, admins };
+  const accounts = createAccounts({ ...common, registration });
+  const admin = createAdmin({ ...common, tokens, onRights });
   const listener = await listen(
     database.url,
     {
@@ -83,6 +86,7 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
         setTimeout(() => head.notice(to), ownNoticeMs).unref();
       },
       onRevoked,
+      onRights,
       onConnected() {
         accounts.forgetAll();
         head.refresh().catch((error: unknown) => log.warn({ error }, "catching up after a reconnect failed"));
@@ -93,6 +97,7 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
 
   const domain: Domain = {
     accounts,
+    admin,
     tools: { database, writer, authorities, clock, ids, serverName },
     head,
     stream,

@@ -3,6 +3,7 @@ import type { Signer } from "../model/signing.ts";
 import type { Tokens } from "../model/tokens.ts";
 import type { Accounts } from "./accounts.ts";
 import type { ActionTools } from "./actions/act.ts";
+import type { Admin } from "./admin.ts";
 import type { Reading } from "./reading/reading.ts";
 import type { EventStream } from "./sync/eventStream.ts";
 import type { Head } from "./sync/head.ts";
@@ -10,6 +11,7 @@ import type { Head } from "./sync/head.ts";
 /** What the transports reach the homeserver by: the parts, not a layer of its own. */
 export interface Domain {
   accounts: Accounts;
+  admin: Admin;
   /** The first argument of every action. */
   tools: ActionTools;
   head: Head;

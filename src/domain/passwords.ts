@@ -1,10 +1,25 @@
 import { hash, verify } from "@node-rs/argon2";
+import { z } from "zod";
+import { HearthError } from "../model/errors.ts";
 
 export interface Passwords {
   /** An Argon2id hash in PHC form. [ACC-4] */
   hash(password: string): Promise<string>;
   /** Whether a password fits a hash; null, for unknown names, costs the same time and never fits. */
   verify(passwordHash: string | null, password: string): Promise<boolean>;
+}
+
+const minLength = 8;
+const maxLength = 1024;
+
+/** A password in inputs. It is bounded, since hashing takes time by length. */
+export const passwordText = z.string().max(maxLength, `is longer than ${maxLength} characters`);
+
+/** Throws `WEAK_PASSWORD` for a password that is too short to be set. */
+export function checkStrength(password: string, field: string): void {
+  if ([...password].length < minLength) {
+    throw new HearthError("WEAK_PASSWORD", `${field}: takes at least ${minLength} characters.`, { field });
+  }
 }
 
 /** Hashing takes a core and 19 MiB for some 20 ms; more at once would starve everything else. */

@@ -17,3 +17,26 @@ export interface AccessTokenShape {
   createdAt: Date;
   lastUsedAt: Date | null;
 }
+
+/** An account as admins see it. */
+export interface UserAccountShape {
+  userId: UserId;
+  /** By an admin's act, by the command line or by the setting HEARTH_ADMINS. */
+  admin: boolean;
+  createdAt: Date;
+  /** Since when nobody can sign in; null while somebody can. */
+  deactivatedAt: Date | null;
+  deactivationReason: string | null;
+  /** When one of its devices was used last, to the minute. */
+  lastSeenAt: Date | null;
+  deviceCount: number;
+}
+
+/** Lets people register where registration is by token. [ACC-5] */
+export interface RegistrationTokenShape {
+  token: string;
+  createdAt: Date;
+  expiresAt: Date | null;
+  /** Null: any number. */
+  usesLeft: number | null;
+}

@@ -53,6 +53,11 @@ export function serverOf(id: string): string {
   return id.slice(id.indexOf(":") + 1);
 }
 
+/** The user id of a name on this server; a user id stands for itself. */
+export function userIdOf(name: string, serverName: string): UserId {
+  return isUserId(name) ? name : `@${name}:${serverName}`;
+}
+
 /** Whether people may register under this name: lower case letters, digits and `._=/+-`. */
 export function isUsername(value: string): boolean {
   return localpart.test(value);

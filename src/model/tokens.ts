@@ -17,7 +17,7 @@ export interface StreamToken extends StreamBase {
 }
 
 /** Lists that chunk tokens belong to; a token of one is refused by the others. [STR-4] */
-export type ChunkFamily = "room" | "relations" | "state" | "members" | "markers" | "rooms" | "sync";
+export type ChunkFamily = "room" | "relations" | "state" | "members" | "markers" | "rooms" | "sync" | "users";
 
 export interface Tokens {
   /** Writes a stream token; use `base` once and `at` per position where many are made for one subscription. */

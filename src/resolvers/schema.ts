@@ -10,6 +10,7 @@ import "./initialSync.ts";
 import "./scrollback.ts";
 import "./history.ts";
 import "./accounts.ts";
+import "./admin.ts";
 import "./rooms.ts";
 import "./membership.ts";
 import "./messages.ts";

@@ -7,6 +7,7 @@ export interface AccountRow {
   passwordHash: string | null;
   admin: boolean;
   deletedAt: Date | null;
+  deactivatedAt: Date | null;
 }
 
 /** Makes an account; false when the name is taken, or was once. [ACC-1, ACC-3] */
@@ -18,12 +19,38 @@ export async function insertAccount(connection: Connection, userId: string, pass
 export async function findAccount(connection: Connection, userId: string): Promise<AccountRow | null> {
   return connection.account.findUnique({
     where: { userId },
-    select: { userId: true, passwordHash: true, admin: true, deletedAt: true },
+    select: { userId: true, passwordHash: true, admin: true, deletedAt: true, deactivatedAt: true },
   });
 }
 
-export async function setPasswordHash(connection: Connection, userId: string, passwordHash: string): Promise<void> {
-  await connection.account.update({ where: { userId }, data: { passwordHash } });
+/** Replaces one password hash by another; false when it is no longer the one that the account has, or the account is shut. */
+export async function replacePasswordHash(
+  connection: Connection,
+  userId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const changed = await connection.account.updateMany({
+    where: { userId, passwordHash: from, deletedAt: null, deactivatedAt: null },
+    data: { passwordHash: to },
+  });
+  return changed.count === 1;
+}
+
+/**
+ * An account that can be used, held until the transaction ends: who deactivates it or resets its password meanwhile waits,
+ * and then finds the token that is made now. Null when there is none.
+ */
+export async function holdAccount(
+  connection: Connection,
+  userId: string,
+): Promise<{ passwordHash: string | null; admin: boolean } | null> {
+  const [row] = await query<{ password_hash: string | null; admin: boolean }>(
+    connection,
+    `SELECT password_hash, admin FROM account
+     WHERE user_id = $1 AND deleted_at IS NULL AND deactivated_at IS NULL FOR SHARE`,
+    userId,
+  );
+  return row ? { passwordHash: row.password_hash, admin: row.admin } : null;
 }
 
 /** Puts a new token on a device, making the device if needed; gives the id of the token that it replaces. [ACC-1] */
@@ -60,31 +87,30 @@ export interface TokenOwner {
   admin: boolean;
 }
 
-/** Whose token this is; null when it doesn't hold. */
+/** Whose token this is; null when it doesn't hold, or its account can't be used. */
 export async function ownerOfToken(connection: Connection, secretHash: Uint8Array): Promise<TokenOwner | null> {
   const [row] = await query<{ id: string; user_id: string; device_id: string; admin: boolean }>(
     connection,
     `SELECT access_token.id, access_token.user_id, access_token.device_id, account.admin
-     FROM access_token JOIN account USING (user_id) WHERE secret_hash = $1 AND account.deleted_at IS NULL`,
+     FROM access_token JOIN account USING (user_id)
+     WHERE secret_hash = $1 AND account.deleted_at IS NULL AND account.deactivated_at IS NULL`,
     secretHash,
   );
   return row ? { tokenId: row.id, userId: row.user_id, deviceId: row.device_id, admin: row.admin } : null;
 }
 
-/** Takes away the tokens of a user's devices; gives their ids. `exceptDevice` keeps one device's. */
+/** Takes away the tokens of a user's devices; gives their ids. All, those of one device, or those of all but one. */
 export async function deleteTokens(
   connection: Connection,
-  which: { userId: string; deviceId: string } | { userId: string; exceptDevice: string },
+  which: { userId: string; deviceId?: string; exceptDevice?: string },
 ): Promise<string[]> {
-  const [condition, device] =
-    "deviceId" in which
-      ? (["device_id = $2", which.deviceId] as const)
-      : (["device_id <> $2", which.exceptDevice] as const);
   const rows = await query<{ id: string }>(
     connection,
-    `DELETE FROM access_token WHERE user_id = $1 AND ${condition} RETURNING id`,
+    `DELETE FROM access_token WHERE user_id = $1 AND ($2::text IS NULL OR device_id = $2)
+       AND ($3::text IS NULL OR device_id <> $3) RETURNING id`,
     which.userId,
-    device,
+    which.deviceId ?? null,
+    which.exceptDevice ?? null,
   );
   return rows.map((row) => row.id);
 }
@@ -126,7 +152,7 @@ export async function tokensOfDevices(
   });
 }
 
-/** Which of these users exist here. */
+/** Which of these users exist here; deactivated ones do. */
 export async function existingAccounts(connection: Connection, userIds: readonly string[]): Promise<string[]> {
   const rows = await connection.account.findMany({
     where: { userId: { in: [...userIds] }, deletedAt: null },

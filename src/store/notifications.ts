@@ -12,6 +12,8 @@ export interface NotificationHandlers {
   onStream(notice: StreamNotice): void;
   /** Ids of access tokens that no longer hold. */
   onRevoked(tokenIds: string[]): void;
+  /** User ids of accounts whose rights changed. */
+  onRights(userIds: string[]): void;
   /** After connecting anew: notices may have been missed. */
   onConnected(): void;
 }
@@ -32,11 +34,12 @@ export async function listen(url: string, handlers: NotificationHandlers, log: L
     next.on("notification", ({ channel, payload = "" }) => {
       if (channel === "hearth_stream") handlers.onStream(JSON.parse(payload) as StreamNotice);
       if (channel === "hearth_tokens") handlers.onRevoked(JSON.parse(payload) as string[]);
+      if (channel === "hearth_rights") handlers.onRights(JSON.parse(payload) as string[]);
     });
     next.on("error", (error) => log.warn({ error }, "the listening connection failed"));
     try {
       await next.connect();
-      await next.query("LISTEN hearth_stream; LISTEN hearth_tokens");
+      await next.query("LISTEN hearth_stream; LISTEN hearth_tokens; LISTEN hearth_rights");
     } catch (error) {
       await next.end().catch(() => undefined);
       throw error;

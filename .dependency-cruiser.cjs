@@ -4,6 +4,7 @@
  */
 const layers = {
   "src/main.ts": ["src/app.ts", "src/config.ts", "src/system.ts", "src/store/"],
+  "src/adminCommand.ts": ["src/config.ts", "src/store/"],
   "src/app.ts": ["src/config.ts", "src/transport/", "src/resolvers/", "src/schema/", "src/domain/", "src/store/"],
   "src/config.ts": [],
   "src/system.ts": [],

@@ -31,8 +31,8 @@ export function connectionString({ socketDirectory, password }: Address, databas
   return `postgresql://${USER}:${encodeURIComponent(password)}@localhost:${PORT}/${encodeURIComponent(database)}?host=${host}&sslmode=disable`;
 }
 
-/** Opens one connection. Rejects with node-postgres' error, the attempt closed. */
-async function connect(address: Address, database: string): Promise<pg.Client> {
+/** Opens one connection, and makes no database. Rejects with node-postgres' error, the attempt closed. */
+export async function connect(address: Address, database: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: connectionString(address, database),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,

@@ -8,6 +8,9 @@ export class EmbeddedPostgresError extends Error {
   override readonly name = "EmbeddedPostgresError";
 }
 
+/** Another server of ours holds the data directory. */
+export class DataDirectoryInUseError extends EmbeddedPostgresError {}
+
 /**
  * Reads the system error code (`ENOENT`) or SQLSTATE (`57P03`) of a caught
  * value; undefined when it carries none.

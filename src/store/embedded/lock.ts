@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EmbeddedPostgresError, errorCode } from "./errors.ts";
+import { DataDirectoryInUseError, EmbeddedPostgresError, errorCode } from "./errors.ts";
 import { processIdentity } from "./process.ts";
 
 /** A held data-directory lock. */
@@ -44,7 +44,7 @@ function tryLink(from: string, to: string): boolean {
  * Takes `<dataDir>/hearth.lock`, which names our process id and start time, so
  * that one left by a killed server is recognised as stale even when its number
  * is in use again.
- * @throws EmbeddedPostgresError naming the directory and the holder's process id.
+ * @throws DataDirectoryInUseError naming the directory and the holder's process id.
  */
 export function lockDataDirectory(dataDir: string): DataDirectoryLock {
   const path = join(dataDir, "hearth.lock");
@@ -60,7 +60,7 @@ export function lockDataDirectory(dataDir: string): DataDirectoryLock {
       if (existing === undefined) continue;
       const pid = holder(existing);
       if (pid !== undefined) {
-        throw new EmbeddedPostgresError(
+        throw new DataDirectoryInUseError(
           `The data directory ${dataDir} is in use by another server (process ${pid}). ` +
             "Stop that one first, or give this one a directory of its own.",
         );

@@ -59,7 +59,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
 }
 
 /** The environment without settings of hearth, which are the test's to choose. */
-function inherited(): NodeJS.ProcessEnv {
+export function inherited(): NodeJS.ProcessEnv {
   const ours = (name: string): boolean => name.startsWith("HEARTH_") || name === "DATABASE_URL";
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours(name)));
 }

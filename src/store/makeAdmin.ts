@@ -1,0 +1,54 @@
+import pg from "pg";
+import { userIdOf } from "../model/ids.ts";
+
+export interface MadeAdmin {
+  userId: string;
+  outcome: "made" | "was already" | "no such user" | "deactivated";
+}
+
+/**
+ * Makes a user of the store an admin, without a server: one that runs learns of it by the notification, and remembers
+ * nothing that is no longer so. `name` is a user id, or a name on the server that the store belongs to.
+ */
+export async function makeAdmin(databaseUrl: string, name: string): Promise<MadeAdmin> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  // A connection lost between queries rejects the next one; unheard, the event would end the process.
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ exists: boolean }>(
+      "SELECT to_regclass('account') IS NOT NULL AND to_regclass('server_setting') IS NOT NULL AS exists",
+    );
+    const serverName = rows[0]?.exists ? await serverNameOf(client) : undefined;
+    // Nobody has ever started a server on this database.
+    if (serverName === undefined) return { userId: name, outcome: "no such user" };
+    const userId = userIdOf(name, serverName);
+    return { userId, outcome: await setAdmin(client, userId) };
+  } finally {
+    await client.end();
+  }
+}
+
+async function serverNameOf(client: pg.Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ value: string }>("SELECT value FROM server_setting WHERE name = 'server_name'");
+  return rows[0]?.value;
+}
+
+async function setAdmin(client: pg.Client, userId: string): Promise<MadeAdmin["outcome"]> {
+  // Read as JSON, since a store that an earlier release left has no such column.
+  const { rows } = await client.query<{ admin: boolean; deactivated: boolean }>(
+    `SELECT admin, to_jsonb(account) ->> 'deactivated_at' IS NOT NULL AS deactivated
+     FROM account WHERE user_id = $1 AND deleted_at IS NULL`,
+    [userId],
+  );
+  const account = rows[0];
+  if (account === undefined) return "no such user";
+  if (account.deactivated) return "deactivated";
+  if (account.admin) return "was already";
+  await client.query(
+    `WITH changed AS (UPDATE account SET admin = true WHERE user_id = $1 RETURNING user_id)
+     SELECT pg_notify('hearth_rights', json_build_array(user_id)::text) FROM changed`,
+    [userId],
+  );
+  return "made";
+}

@@ -23,6 +23,8 @@ import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
 } from "../../src/store/embedded/embedded.ts";
+import { lockDataDirectory } from "../../src/store/embedded/lock.ts";
+import { visitEmbeddedPostgres } from "../../src/store/embedded/visit.ts";
 
 const TIMEOUT = 60_000;
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -231,6 +233,33 @@ test("works where the path is too long for a socket, with spaces and quotes", { 
   await query(odd.url(), "SELECT 1");
   expect(existsSync(join(odd.dataDir, "run"))).toBe(true);
 });
+
+test(
+  "a visit waits for a server that is starting or stopping, and uses one that runs",
+  { timeout: TIMEOUT },
+  async () => {
+    const dataDir = makeDirectory();
+    const options = { dataDir, log: () => {} };
+    await expect(visitEmbeddedPostgres(options)).rejects.toThrow("There is no store");
+    const server = await start(dataDir);
+    await query(server.url(), "CREATE TABLE kept AS SELECT 42 AS answer");
+    const pid = postmasterPid(dataDir);
+    const beside = await visitEmbeddedPostgres(options);
+    expect(await query(beside.url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+    await beside.end();
+    expect(postmasterPid(dataDir)).toBe(pid);
+    await server.stop();
+
+    // The lock alone is what a server has just before its database comes up, and just after it went down.
+    const lock = lockDataDirectory(realpathSync(dataDir));
+    const visiting = visitEmbeddedPostgres(options);
+    lock.release();
+    const alone = await visiting;
+    expect(await query(alone.url, "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+    await alone.end();
+    expect(existsSync(join(dataDir, "postgres", "postmaster.pid"))).toBe(false);
+  },
+);
 
 test("refuses data it cannot or should not use", { timeout: TIMEOUT }, async () => {
   const old = makeDirectory();

@@ -64,6 +64,8 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   let queue: Waiting[] = [];
   let running: Promise<void> | null = null;
   const locked: (() => Promise<void>)[] = [];
+  /** Units that are queued or in flight, by their first event's id. Ids are new, but for those of prepared events. */
+  const underway = new Map<string, Promise<AppendOutcome>>();
 
   function wake(): void {
     running ??= run();
@@ -148,7 +150,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       return;
     }
     if (/event_(room_id_major_minor|event_id)_key/.test(message)) {
-      // Somebody else took the place, or the very event is there: what is to be done has to be planned anew.
+      // Another process took the place, or has appended the same prepared event: planned anew, the action knows. [ACT-13]
       batch[0]!.resolve({ outcome: "stale" });
     } else if (message.includes("room_alias_pkey")) {
       batch[0]!.reject(new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" }));
@@ -203,10 +205,18 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
 
   return {
     append(unit) {
-      return new Promise((resolve, reject) => {
+      const eventId = unit.events[0]?.eventId ?? "";
+      // A prepared event that is sent again meanwhile: planned anew, the action finds it. To append it would be refused,
+      // and the search for what was guilty holds up the others of its batch. [ACT-13]
+      const before = underway.get(eventId);
+      const stale = (): AppendOutcome => ({ outcome: "stale" });
+      if (before !== undefined) return before.then(stale, stale);
+      const appended = new Promise<AppendOutcome>((resolve, reject) => {
         queue.push({ unit, resolve, reject });
         wake();
-      });
+      }).finally(() => underway.delete(eventId));
+      if (eventId !== "") underway.set(eventId, appended);
+      return appended;
     },
     appendLocked(prepare) {
       return new Promise((resolve, reject) => {

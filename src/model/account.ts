@@ -11,6 +11,17 @@ export interface DeviceShape {
   userAgent: string | null;
 }
 
+/** A public key of a device, by which others verify what its user signs. [ACT-13] */
+export interface SigningKeyShape {
+  userId: UserId;
+  deviceId: string;
+  /** `ed25519:` and a name; a user's keys have different ones. */
+  keyId: string;
+  /** Unpadded base64. */
+  publicKey: string;
+  createdAt: Date;
+}
+
 /** An access token as shown to its owner: never the secret itself. */
 export interface AccessTokenShape {
   id: string;

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, sign as signWith } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, sign as signWith, verify as verifyWith } from "node:crypto";
 
 /** The server's Ed25519 key, by which others can tell that an event came from here. [EV-6] */
 export interface Signer {
@@ -12,6 +12,9 @@ export interface Signer {
 }
 
 const seedBytes = 32;
+/** Ed25519 keys and signatures have these lengths. */
+export const publicKeyBytes = 32;
+export const signatureBytes = 64;
 /** What stands before the seed when an Ed25519 key is written as PKCS#8: Node takes no bare seeds. See RFC 8410. */
 const pkcs8Head = Buffer.from("302e020100300506032b657004220420", "hex");
 
@@ -21,7 +24,7 @@ export function createSigner(seed: Uint8Array, serverName: string): Signer {
   if (seed.length !== seedBytes) throw new RangeError(`a signing seed has ${seedBytes} bytes, not ${seed.length}`);
   const privateKey = createPrivateKey({ key: Buffer.concat([pkcs8Head, seed]), format: "der", type: "pkcs8" });
   // The key itself is the end of its SPKI form.
-  const publicKey = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(-32);
+  const publicKey = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(-publicKeyBytes);
   return {
     serverName,
     keyId: keyIdOf(publicKey),
@@ -40,4 +43,17 @@ function keyIdOf(publicKey: Uint8Array): string {
 /** Base64 as hashes, keys and signatures of events are written: the standard alphabet without `=` at the end. [EV-6] */
 export function unpaddedBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64").replaceAll("=", "");
+}
+
+/** The bytes that `unpaddedBase64` would write so; null for any other text, such as one with `=` at its end. */
+export function readUnpaddedBase64(text: string): Buffer | null {
+  const bytes = Buffer.from(text, "base64");
+  return unpaddedBase64(bytes) === text ? bytes : null;
+}
+
+/** Whether this is the Ed25519 signature of a text's UTF-8; key and signature are unpadded base64. [ACT-13] */
+export function verifies(text: string, signature: string, publicKey: string): boolean {
+  const key = { kty: "OKP", crv: "Ed25519", x: Buffer.from(publicKey, "base64").toString("base64url") };
+  const imported = createPublicKey({ key, format: "jwk" });
+  return verifyWith(null, Buffer.from(text), imported, Buffer.from(signature, "base64"));
 }

@@ -50,6 +50,11 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
     const found = await people.profiles(reading, userIds);
     return userIds.map((userId) => found.get(userId) ?? {});
   });
+  const signingKeys = batched(async (userIds: readonly string[]) => {
+    signedIn();
+    const found = await people.signingKeys(reading, userIds);
+    return userIds.map((userId) => found.get(userId) ?? []);
+  });
   const slots = batched(
     (asked: readonly Slot[]) => stateInSlots(reading, asked),
     ({ roomId, until, type, stateKey }) => JSON.stringify([roomId, until, type, stateKey]),
@@ -146,6 +151,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
       if (device === undefined) throw new HearthError("NOT_FOUND", "There is no such device.");
       return device;
     },
+    signingKeys: (userId) => signingKeys.load(userId),
     accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
     moreBefore: (before, filter) => estimates.load({ before, filter }),
     cursor: (event) => placeToken(domain.tokens, event),

@@ -11,6 +11,7 @@ import "./scrollback.ts";
 import "./history.ts";
 import "./accounts.ts";
 import "./admin.ts";
+import "./signingKeys.ts";
 import "./rooms.ts";
 import "./membership.ts";
 import "./messages.ts";

@@ -1,4 +1,4 @@
-import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
+import type { AccessTokenShape, DeviceShape, SigningKeyShape } from "../model/account.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
@@ -73,6 +73,8 @@ export interface Loaders {
   viewerRooms(args: { membership: Membership[]; first: number; after?: string | null }): Promise<Connection<RoomView>>;
   invites(): Promise<StoredEvent[]>;
   device(deviceId: string): Promise<DeviceShape>;
+  /** A user's signing keys, the oldest first. [ACT-13] */
+  signingKeys(userId: string): Promise<SigningKeyShape[]>;
   accessTokens(deviceId: string): Promise<AccessTokenShape[]>;
   /** The place of an event as a chunk token. [SCR-3] */
   cursor(event: StoredEvent): string;

@@ -1,4 +1,5 @@
 import type { TypedContent } from "../model/content/reader.ts";
+import type { SigningKeyShape } from "../model/account.ts";
 import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import type { InviteShape, MemberShape, RoomView, UserShape } from "../model/room.ts";
 import type { EventConnection as EventPage } from "../model/connection.ts";
@@ -8,6 +9,7 @@ import { builder } from "./builder.ts";
 export const Room = builder.objectRef<RoomView>("Room");
 export const Member = builder.objectRef<MemberShape>("Member");
 export const User = builder.objectRef<UserShape>("User");
+export const DeviceSigningKey = builder.objectRef<SigningKeyShape>("DeviceSigningKey");
 export const Invite = builder.objectRef<InviteShape>("Invite");
 export const Event = builder.interfaceRef<AnyEvent>("Event");
 export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");

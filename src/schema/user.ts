@@ -4,7 +4,7 @@ import { contentOf } from "../model/event.ts";
 import { builder } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { Node } from "./node.ts";
-import { StateEvent, User } from "./refs.ts";
+import { DeviceSigningKey, StateEvent, User } from "./refs.ts";
 
 /** A profile in a room, or the global one where the room has none. */
 export interface ProfileShape {
@@ -35,6 +35,25 @@ User.implement({
         return Object.fromEntries(values.filter(([key]) => !keys || keys.includes(key)));
       },
     }),
+    signingKeys: t.field({
+      type: [DeviceSigningKey],
+      description: "Public keys that the user's devices sign messages with, the oldest first. [ACT-13]",
+      resolve: ({ userId }, _args, context) => context.load.signingKeys(userId),
+    }),
+  }),
+});
+
+DeviceSigningKey.implement({
+  description: "An Ed25519 key of a device, by which anybody verifies what its user signed. [ACT-13]",
+  fields: (t) => ({
+    deviceId: t.string({
+      nullable: true,
+      description: "Only on the viewer's own keys.",
+      resolve: ({ userId, deviceId }, _args, { requester }) => (requester?.userId === userId ? deviceId : null),
+    }),
+    keyId: t.exposeString("keyId"),
+    publicKey: t.exposeString("publicKey", { description: "Unpadded base64." }),
+    createdAt: t.expose("createdAt", { type: "DateTime" }),
   }),
 });
 

@@ -3,7 +3,7 @@ import { builder, pageCost } from "./builder.ts";
 import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import { Membership } from "./enums.ts";
 import { Node } from "./node.ts";
-import { Invite, User } from "./refs.ts";
+import { DeviceSigningKey, Invite, User } from "./refs.ts";
 import { RoomConnection } from "./room.ts";
 
 const AccessToken = builder.objectRef<AccessTokenShape>("AccessToken").implement({
@@ -30,6 +30,13 @@ const Device = builder.objectRef<DeviceShape>("Device").implement({
     accessTokens: t.field({
       type: [AccessToken],
       resolve: ({ deviceId }, _args, context) => context.load.accessTokens(deviceId),
+    }),
+    signingKeys: t.field({
+      type: [DeviceSigningKey],
+      description: "Public keys that this device signs messages with. [ACT-13]",
+      async resolve({ userId, deviceId }, _args, context) {
+        return (await context.load.signingKeys(userId)).filter((key) => key.deviceId === deviceId);
+      },
     }),
   }),
 });

@@ -1,5 +1,8 @@
+import type { SigningKeyShape } from "../../model/account.ts";
+import { groupBy } from "../../model/groupBy.ts";
 import { isUserId } from "../../model/ids.ts";
 import { existingAccounts, profilesOf } from "../../store/accounts.ts";
+import { signingKeysOf } from "../../store/signingKeys.ts";
 import { roomOfAlias } from "../../store/rooms.ts";
 import type { Reading } from "./reading.ts";
 
@@ -18,6 +21,14 @@ export async function profiles(
     found.set(userId, { ...found.get(userId), [key]: JSON.parse(value) as unknown });
   }
   return found;
+}
+
+/** Signing keys of users, by user id; one statement. [ACT-13] */
+export async function signingKeys(
+  { connection }: Reading,
+  userIds: readonly string[],
+): Promise<Map<string, SigningKeyShape[]>> {
+  return groupBy(await signingKeysOf(connection, userIds), ({ userId }) => userId);
 }
 
 /** The room behind an alias, if there is one. [ALI-1] */

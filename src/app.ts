@@ -98,7 +98,7 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
   const domain: Domain = {
     accounts,
     admin,
-    tools: { database, writer, authorities, clock, ids, serverName },
+    tools: { database, writer, authorities, clock, ids, tokens, serverName },
     head,
     stream,
     tokens,

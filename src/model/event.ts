@@ -43,6 +43,8 @@ export interface StoredEvent {
   action: { deviceId: string; actionId: string | null } | null;
   /** The acting device asked not to get it on its stream. [ACT-15] */
   suppressed: boolean;
+  /** Users' signatures by user or server id and key id, canonical JSON. [ACT-13] */
+  signatures: string | null;
   /** The room's auth version that the event brought about, if it moved it. */
   authVersion: number | null;
   /** Of the move of a marker, which stands in no timeline: whom it reaches. Null for all other events. [ACT-11] */
@@ -83,6 +85,8 @@ export interface EventDraft {
   actionId?: string;
   /** Where it goes in the past of its room; undefined: at the end. [EVS-6] */
   inserted?: { afterId: EventId; place: Place };
+  /** Signatures of users, canonical JSON; an event that is prepared has its id beforehand. [ACT-13] */
+  signatures?: string;
 }
 
 /** State whose change makes authorisations done before it stale. [EV-9] */
@@ -163,6 +167,8 @@ export function clientJson(
   if (event.redactsId !== null) json["redacts"] = event.redactsId;
   if (event.redactedById !== null) json["redacted_by"] = event.redactedById;
   if (event.insertedAfterId !== null) json["inserted_after"] = event.insertedAfterId;
+  const signatures = usersSignatures(event);
+  if (signatures !== null) json["signatures"] = signatures;
   if (viewer && actedFrom(event, viewer) && event.action?.actionId) json["action_id"] = event.action.actionId;
   return json;
 }
@@ -170,4 +176,10 @@ export function clientJson(
 /** The `relates_to` list of event JSON. [REL-1] */
 export function relationsJson(relations: EventRelation[]): Record<string, unknown>[] {
   return relations.map(({ type, eventId, key }) => ({ type, event_id: eventId, ...(key === null ? {} : { key }) }));
+}
+
+/** Users' signatures by user or server id and key id; null without any. Of a redacted event they would cover what is gone. [ACT-13] */
+export function usersSignatures(event: StoredEvent): Record<string, Record<string, string>> | null {
+  if (event.signatures === null || event.redactedById !== null) return null;
+  return JSON.parse(event.signatures) as Record<string, Record<string, string>>;
 }

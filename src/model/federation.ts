@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, maxDepth } from "./canonicalJson.ts";
-import { contentOf, emptyStateKey, relationsJson, type StoredEvent } from "./event.ts";
+import { emptyStateKey, relationsJson, usersSignatures, type EventRelation, type StoredEvent } from "./event.ts";
 import type { EventId } from "./ids.ts";
 import { unpaddedBase64, type Signer } from "./signing.ts";
 
@@ -18,6 +18,7 @@ export interface FederationContext {
  * greater than that of any event before. Neither an action id nor a former content is in it: those are for devices.
  * The hash covers all but `hashes`, `signatures` and `unsigned`, the signature all but `signatures` and `unsigned`; both
  * are taken of what the event is now, so that a redacted event verifies, and has another hash than it had before.
+ * Users' signatures stand beside the server's; they cover what `signedJson` gives. [ACT-13]
  */
 export function federationJson(
   event: StoredEvent,
@@ -28,7 +29,8 @@ export function federationJson(
   const hash = createHash("sha256").update(canonicalDocument(bare)).digest();
   const hashed = { ...bare, hashes: { sha256: unpaddedBase64(hash) } };
   const signature = signer.sign(canonicalDocument(hashed));
-  const signed = { ...hashed, signatures: { [signer.serverName]: { [signer.keyId]: signature } } };
+  const signatures = { ...usersSignatures(event), [signer.serverName]: { [signer.keyId]: signature } };
+  const signed = { ...hashed, signatures };
   const unsigned = unsignedJson(event);
   return Object.keys(unsigned).length === 0 ? signed : { ...signed, unsigned };
 }
@@ -36,23 +38,39 @@ export function federationJson(
 /** What the hash covers. */
 function bareJson(event: StoredEvent, context: FederationContext, origin: string): Record<string, unknown> {
   const json: Record<string, unknown> = {
+    ...signedJson(event, origin),
+    prev_events: context.prevEvents,
+    auth_events: context.authEvents,
+    depth: event.position,
+  };
+  if (event.stateKey !== null) json["state_key"] = event.stateKey;
+  if (event.redactsId !== null) json["redacts"] = event.redactsId;
+  return json;
+}
+
+/** What `signedJson` reads of an event. */
+export interface SignedPart extends Pick<StoredEvent, "eventId" | "type" | "roomId" | "sender" | "sentAt" | "content"> {
+  updatesId?: EventId | null;
+  relatesTo?: EventRelation[];
+}
+
+/**
+ * The part of a message that its sender knows beforehand, in federation form: what users sign, as canonical JSON. [ACT-13]
+ * It holds nothing that depends on the events around it. See docs/decisions/0006-signed-sending.md.
+ */
+export function signedJson(event: SignedPart, origin: string): Record<string, unknown> {
+  const { content, updatesId = null, relatesTo = [] } = event;
+  return {
     event_id: event.eventId,
     type: event.type,
     room_id: event.roomId,
     sender: event.sender,
     origin,
     origin_server_ts: event.sentAt,
-    prev_events: context.prevEvents,
-    auth_events: context.authEvents,
-    depth: event.position,
+    ...(content === null ? {} : { content: JSON.parse(content) as unknown }),
+    ...(updatesId === null ? {} : { updates: updatesId }),
+    ...(relatesTo.length === 0 ? {} : { relates_to: relationsJson(relatesTo) }),
   };
-  const content = contentOf(event);
-  if (content !== null) json["content"] = content;
-  if (event.stateKey !== null) json["state_key"] = event.stateKey;
-  if (event.redactsId !== null) json["redacts"] = event.redactsId;
-  if (event.updatesId !== null) json["updates"] = event.updatesId;
-  if (event.relatesTo.length > 0) json["relates_to"] = relationsJson(event.relatesTo);
-  return json;
 }
 
 /** What may come to be known after the event was made, and what nobody else could check. */
@@ -63,8 +81,8 @@ function unsignedJson(event: StoredEvent): Record<string, unknown> {
   return json;
 }
 
-/** Content may be as deep as anything may, and stands one level deeper here. */
-function canonicalDocument(document: Record<string, unknown>): string {
+/** The canonical JSON of an event: content may be as deep as anything may, and stands one level deeper here. */
+export function canonicalDocument(document: Record<string, unknown>): string {
   return canonicalJson(document, "event", maxDepth + 1);
 }
 

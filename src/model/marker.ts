@@ -62,6 +62,7 @@ export function moveEvent(
     insertedAfterId: null,
     action: move.device === null ? null : { deviceId: move.device, actionId: move.actionId },
     suppressed: move.suppressed,
+    signatures: null,
     authVersion: null,
     marker: move.reach ?? (move.private ? "own" : "all"),
     updated: false,

@@ -1,7 +1,9 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { canonicalJson } from "./canonicalJson.ts";
 import { HearthError } from "./errors.ts";
+import type { EventDraft } from "./event.ts";
 import type { FilterInput } from "./filter.ts";
-import type { UserId, RoomId } from "./ids.ts";
+import type { EventId, RoomId, UserId } from "./ids.ts";
 
 /** A choice of rooms and users for one device; null means all. [STR-1, STR-2] */
 export interface StreamBase {
@@ -19,6 +21,17 @@ export interface StreamToken extends StreamBase {
 /** Lists that chunk tokens belong to; a token of one is refused by the others. [STR-4] */
 export type ChunkFamily = "room" | "relations" | "state" | "members" | "markers" | "rooms" | "sync" | "users";
 
+/** A message that waits for its sender's signature. [ACT-13] */
+export interface PreparedMessage {
+  userId: UserId;
+  deviceId: string;
+  roomId: RoomId;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** With the id and time that the event will have, and without signatures. */
+  draft: EventDraft & { eventId: EventId; sentAt: number };
+}
+
 export interface Tokens {
   /** Writes a stream token; use `base` once and `at` per position where many are made for one subscription. */
   stream(token: StreamToken): string;
@@ -34,6 +47,10 @@ export interface Tokens {
   filter(definition: FilterInput): string;
   /** Reads a filter token, else throws `BAD_TOKEN`. [FIL-6] */
   readFilter(text: string): FilterInput;
+  /** Writes a prepared message whole, so that any process can take it back and nothing is stored. [ACT-13] */
+  prepared(message: PreparedMessage): string;
+  /** Reads a prepared message of this user and device, expired or not, else throws `BAD_TOKEN`. */
+  readPrepared(text: string, owner: { userId: UserId; deviceId: string }): PreparedMessage;
 }
 
 export type ChunkKey = (string | number)[];
@@ -42,6 +59,8 @@ export type ChunkKey = (string | number)[];
 const maxBaseBytes = 2048;
 /** No token is longer: a filter's definition is at most 8 KB before it is encoded. */
 const maxTokenLength = 12_000;
+/** But for those of prepared messages: 64 KiB of event, and base64 makes four characters of three bytes. */
+const maxPreparedLength = 96_000;
 
 /**
  * Signed, self-contained tokens. They carry the database's epoch and a key id; signatures are checked before anything is
@@ -55,6 +74,7 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
   const streamPrefix = `s1.${keyId}.`;
   const chunkPrefix = `c1.${keyId}.`;
   const filterPrefix = `f1.${keyId}.`;
+  const preparedPrefix = `p1.${keyId}.`;
 
   function streamBase(base: StreamBase): string {
     const payload = encode([base.userId, base.deviceId, base.rooms, base.users]);
@@ -114,11 +134,26 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
       verify(sign(`filter ${payload}`), mac);
       return decode(payload) as FilterInput;
     },
+    prepared(message) {
+      // As an object, since the content's text would grow by every quote in it.
+      const content = JSON.parse(message.draft.content ?? "null") as unknown;
+      const payload = encode({ ...message, draft: { ...message.draft, content } });
+      return `${preparedPrefix}${payload}.${sign(`prepared ${payload}`)}`;
+    },
+    readPrepared(text, owner) {
+      const [payload, mac, ...rest] = partsOf(text, preparedPrefix, maxPreparedLength);
+      if (rest.length > 0 || !payload) throw badToken();
+      verify(sign(`prepared ${payload}`), mac);
+      const message = decode(payload) as PreparedMessage;
+      if (message.userId !== owner.userId || message.deviceId !== owner.deviceId) throw badToken();
+      const content = canonicalJson(message.draft.content, "content");
+      return { ...message, draft: { ...message.draft, content } };
+    },
   };
 }
 
-function partsOf(text: string, prefix: string): string[] {
-  if (text.length > maxTokenLength || !text.startsWith(prefix)) throw badToken();
+function partsOf(text: string, prefix: string, maxLength = maxTokenLength): string[] {
+  if (text.length > maxLength || !text.startsWith(prefix)) throw badToken();
   return text.slice(prefix.length).split(".");
 }
 

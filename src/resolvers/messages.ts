@@ -54,7 +54,7 @@ const RelationInput = builder.inputType("RelationInput", {
     key: t.string(),
   }),
 });
-const MessageInput = builder.inputType("MessageInput", {
+export const MessageInput = builder.inputType("MessageInput", {
   fields: (t) => ({
     type: t.string({ required: true, defaultValue: "m.room.message" }),
     content: t.field({ type: MessageContentInput, required: true }),
@@ -88,9 +88,14 @@ const RedactEventInput = builder.inputType("RedactEventInput", {
   }),
 });
 
-/** The keys that the server added or changed: all but the room and the content that the client gave. [ACT-12] */
+/** The keys that the server added or changed: all but what the client gave. [ACT-12] */
 function compact(event: StoredEvent, context: Context): Record<string, unknown> {
-  const { content: _content, room_id: _roomId, ...added } = clientJson(event, context.requester, null);
+  const {
+    content: _content,
+    room_id: _roomId,
+    signatures: _signatures,
+    ...added
+  } = clientJson(event, context.requester, null);
   return added;
 }
 
@@ -100,7 +105,7 @@ function tokenAfter(event: StoredEvent, context: Context): string {
   return domainOf(context).tokens.stream({ userId, deviceId, rooms: null, users: null, position: event.position });
 }
 
-const SendMessagePayload = builder.objectRef<Acted>("SendMessagePayload").implement({
+export const SendMessagePayload = builder.objectRef<Acted>("SendMessagePayload").implement({
   fields: (t) => ({
     event: t.field({ type: MessageEvent, resolve: ({ event }) => event }),
     compact: t.field({

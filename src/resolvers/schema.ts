@@ -16,6 +16,7 @@ import "./rooms.ts";
 import "./membership.ts";
 import "./messages.ts";
 import "./markers.ts";
+import "./preparedMessages.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";

@@ -190,6 +190,7 @@ function eventJson(event: PlacedDraft, number: number, unit: number, roomId: str
     device: event.device,
     action: event.actionId,
     suppressed: event.suppressed,
+    signatures: event.signatures,
     auth_version: event.authVersion,
   };
 }

@@ -5,7 +5,7 @@ export const eventColumns = `event.position::float8 AS position, event.event_id,
   event.major::float8 AS major, encode(event.minor, 'hex') AS minor, event.type, event.state_key, event.sender,
   event.sent_at::float8 AS sent_at, event.content, event.replaces_id, event.updates_id, event.relates_to,
   event.redacts_id, event.redacted_by_id, event.inserted_after_id, event.action_device, event.action_id,
-  event.suppressed, event.auth_version::float8 AS auth_version,
+  event.suppressed, event.signatures, event.auth_version::float8 AS auth_version,
   event.state_key IS NULL AND EXISTS (SELECT FROM event AS child WHERE child.updates_id = event.event_id) AS updated`;
 
 export interface EventRow {
@@ -28,6 +28,7 @@ export interface EventRow {
   action_device: string | null;
   action_id: string | null;
   suppressed: boolean;
+  signatures: string | null;
   auth_version: number | null;
   updated: boolean;
 }
@@ -52,6 +53,7 @@ export function eventOfRow(row: EventRow): StoredEvent {
     insertedAfterId: row.inserted_after_id,
     action: row.action_device === null ? null : { deviceId: row.action_device, actionId: row.action_id },
     suppressed: row.suppressed,
+    signatures: row.signatures,
     authVersion: row.auth_version,
     marker: null,
     updated: row.updated,

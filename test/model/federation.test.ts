@@ -19,6 +19,7 @@ const message: StoredEvent = {
     redactedById: null,
     insertedAfterId: null,
     suppressed: false,
+    signatures: null,
     authVersion: null,
     marker: null,
     updated: false,

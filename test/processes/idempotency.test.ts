@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freshDatabase } from "../kit/app.ts";
 import { Client, type Answer } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
+import { newKey, prepare, sendDocument, signed } from "../kit/signing.ts";
 import { startServer, type ServerProcess } from "./support/serverProcess.ts";
 
 const actions = 60;
@@ -90,6 +91,35 @@ test("[ACT-2] action ids are a device's own", async () => {
   const laptop = await Client.login(servers[1]!.address, "alice", "laptop");
   const outcomes = [await send(0, "own", "of two"), await send(1, "own", "of two", laptop)].map(outcome);
   expect([...(await storedBodies("own")).keys()]).toEqual(outcomes);
+});
+
+test("[ACT-13] one prepared message sent to both processes at once, with rival signatures, makes one event", async () => {
+  const [one, two] = [await newKey("one"), await newKey("two")];
+  const prepared = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => prepare(alice, roomId, { content: { text: { body: `p ${index}` } } })),
+  );
+  const answers = await Promise.all(
+    prepared.map(async (message) => {
+      const signatures = [await signed(alice, one, message), await signed(alice, two, message)];
+      const requests = Array.from({ length: copies }, (_, copy) => {
+        const client = new Client(servers[copy % 2]!.address, alice.token, alice.userId, alice.deviceId);
+        // Each process gets both.
+        const input = { prepared: message.prepared, signatures: signatures[(copy >> 1) % 2] };
+        return client.ask(sendDocument, { input });
+      });
+      return Promise.all(requests);
+    }),
+  );
+  for (const [index, message] of prepared.entries()) {
+    const outcomes = answers[index]!.map(({ data, errors }) =>
+      errors ? errors[0]?.extensions?.["code"] : (data!["sendPreparedMessage"] as { event: { id: string } }).event.id,
+    );
+    const winner = outcomes.indexOf(message.json["event_id"]);
+    const expected = outcomes.map((_, copy) =>
+      (copy >> 1) % 2 === (winner >> 1) % 2 ? message.json["event_id"] : "CONFLICT",
+    );
+    expect(outcomes).toEqual(expected);
+  }
 });
 
 test("[ACT-2] after a restart the first outcome still stands, on either process", async () => {

@@ -7,6 +7,7 @@ import { clientChosenId } from "../../model/ids.ts";
 import type { MarkerMove } from "../../model/marker.ts";
 import type { Clock, Ids } from "../../model/ports.ts";
 import type { Requester } from "../../model/requester.ts";
+import type { Tokens } from "../../model/tokens.ts";
 import { findAction, type BatchUnit } from "../../store/append.ts";
 import type { Connection, Database } from "../../store/database.ts";
 import { eventsById } from "../../store/events.ts";
@@ -23,6 +24,7 @@ export interface ActionTools {
   authorities: Authorities;
   clock: Clock;
   ids: Ids;
+  tokens: Tokens;
   serverName: string;
 }
 
@@ -127,6 +129,17 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
   }
 }
 
+/** Throws what would refuse the action if it were done now; nothing is stored. [ACT-13] */
+export async function rehearse(tools: ActionTools, action: Action): Promise<void> {
+  const { reader } = tools.database;
+  try {
+    const users = [action.requester.userId, ...(action.userIds ?? [])];
+    await action.plan(await loadAuthority(reader, action.roomId, users), reader);
+  } catch (error) {
+    throw error instanceof HearthError ? await concealed(tools, action, error) : error;
+  }
+}
+
 /** Whether an action was done before can't be told without the store: then the first error is the one to tell. */
 function whenStoreIsAway(error: unknown): null {
   if (error instanceof HearthError) throw error;
@@ -214,14 +227,15 @@ function unitOf(
   };
 }
 
-function checkSize(draft: EventDraft, roomId: string): void {
+/** Throws `TOO_LARGE` for an event that would be too large with `reserved` bytes more. [EV-8] */
+export function checkSize(draft: EventDraft, roomId: string, reserved = 0): void {
   const relations = draft.relatesTo ? JSON.stringify(relationsJson(draft.relatesTo)) : "";
-  const counted = [draft.content ?? "", draft.type, draft.stateKey ?? "", draft.sender, roomId, relations];
-  const bytes = counted.reduce((sum, part) => sum + Buffer.byteLength(part), fixedBytes);
+  const { content, type, stateKey = "", sender, signatures = "" } = draft;
+  const counted = [content ?? "", type, stateKey, sender, roomId, relations, signatures];
+  const bytes = counted.reduce((sum, part) => sum + Buffer.byteLength(part), fixedBytes + reserved);
   if (bytes > maxEventBytes) {
-    throw new HearthError("TOO_LARGE", `content: makes the event larger than ${maxEventBytes} bytes.`, {
-      field: "content",
-    });
+    const field = signatures === "" ? "content" : "signatures";
+    throw new HearthError("TOO_LARGE", `${field}: makes the event larger than ${maxEventBytes} bytes.`, { field });
   }
 }
 

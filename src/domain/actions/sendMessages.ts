@@ -5,7 +5,7 @@ import { badInput } from "../../model/errors.ts";
 import { isServersOwn, plainType, type EventDraft, type EventRelation, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId, eventId, indexedText, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, authoriseAll, commonInput, present, type Action, type ActionTools } from "./act.ts";
 import { checkParents } from "./parents.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
 
@@ -14,7 +14,7 @@ const relation = z.strictObject({
   eventId,
   key: indexedText.nullish(),
 });
-/** One message event as a user asks for it. */
+/** `MessageInput` of the contract. */
 export const messageInput = z.strictObject({
   type: z.string().default("m.room.message"),
   content: messageContentInput,
@@ -62,15 +62,27 @@ function send(
     name,
     input,
     roomId: input.roomId,
-    async plan(known, connection) {
-      const room = present(known);
-      await checkParents(connection, requester.userId, input.roomId, drafts, field);
-      return { append: authoriseAll(drafts, room, tools.serverName), room };
-    },
+    plan: appendingMessages(tools, input.roomId, drafts, field),
   });
 }
 
-/** A message event, its content and relations checked; `field` leads to the input. Throws `BAD_INPUT`. */
+/** The plan of appending messages of one sender: they may send them, and what they update and relate to is there. */
+export function appendingMessages(
+  tools: ActionTools,
+  roomId: string,
+  drafts: EventDraft[],
+  field: (index: number) => string,
+): Action["plan"] {
+  return async (known, connection) => {
+    const room = present(known);
+    // First, since a stranger to the room learns nothing of it: not even that the events they name aren't in it.
+    const append = authoriseAll(drafts, room, tools.serverName);
+    await checkParents(connection, drafts[0]!.sender, roomId, drafts, field);
+    return { append, room };
+  };
+}
+
+/** The event that a message makes; throws `BAD_INPUT` naming the place below `field`. */
 export function messageDraft(sender: string, message: Message, field: string): EventDraft {
   const asked = plainType(message.type, "MESSAGE", `${field}.type`);
   const isReaction = typeof message.content.reaction === "string";

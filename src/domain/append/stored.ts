@@ -47,6 +47,7 @@ function storedEvent(roomId: string, event: PlacedDraft, position: number, repla
     insertedAfterId: event.inserted?.afterId ?? null,
     action: event.device === null ? null : { deviceId: event.device, actionId: event.actionId ?? null },
     suppressed: event.suppressed,
+    signatures: event.signatures ?? null,
     authVersion: event.authVersion,
     marker: null,
     updated: null,

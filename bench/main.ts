@@ -1,6 +1,7 @@
 import { cleanUp, cleanUpOnSignals } from "./cleanup.ts";
 import { optionsHelp, readOptions, type Options } from "./options.ts";
 import { printReport, type Report } from "./report.ts";
+import { actions } from "./workloads/actions.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { filter } from "./workloads/filter.ts";
 import { idle } from "./workloads/idle.ts";
@@ -12,6 +13,7 @@ import { writer } from "./workloads/writer.ts";
 
 const workloads: Record<string, (options: Options) => Promise<Report>> = {
   send,
+  actions,
   writer,
   fanout,
   scrollback,

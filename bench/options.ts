@@ -10,17 +10,19 @@ export interface Options {
   clients: number | null;
   /** Sends carry an action id, which the server stores. */
   actionIds: boolean;
-  /** Numbers of subscribers that `fanout` tries. */
+  /** Numbers of subscribers that `fanout` tries; the first is how many members have streams open in `actions`. */
   subscribers: number[] | null;
   /** Events a second that `fanout` sends; 0 is as fast as they are acknowledged. */
   rate: number | null;
   /** Sizes of the rooms that `scrollback` reads; the first is that of the rooms of `sync` and of `filter`'s room. */
   events: number[] | null;
+  /** Members of the big rooms of `actions`. */
+  members: number | null;
   /** Rooms of the user who syncs. */
   rooms: number | null;
-  /** How often `sync`, `filter` and `relations` measure each of their requests. */
+  /** How often `sync`, `filter`, `relations` and `actions` measure each of their requests. */
   rounds: number | null;
-  /** Only the requests of `sync`, `filter` and `relations` whose names hold this text. */
+  /** Only the requests of `sync`, `filter`, `relations` and `actions` whose names hold this text. */
   only: string;
   /** A directory for CPU profiles of the server, which slow it down somewhat. */
   profile: string | null;
@@ -30,12 +32,13 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --warmup <n>           seconds of load before (2)
   --clients <n>          concurrent clients of send (64) and scrollback (4)
   --action-ids           send with action ids
-  --subscribers <n,n>    numbers of subscribers of fanout (500,5000)
+  --subscribers <n,n>    numbers of subscribers of fanout (500,5000), open streams of actions (300)
   --rate <n>             events/s of fanout; 0 is as fast as they are acknowledged (0 up to 1000 subscribers, else 2)
   --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
+  --members <n>          members of the big rooms of actions (10000)
   --rooms <n>            rooms of sync (1000)
-  --rounds <n>           measurements of each request of sync (9), filter (40) and relations (60)
-  --only <text>          only requests of sync, filter and relations whose names hold it
+  --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60)
+  --only <text>          only requests of sync, filter, relations and actions whose names hold it
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
 
 /** Reads the command line: the workload and its options. */
@@ -50,6 +53,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
       subscribers: { type: "string" },
       rate: { type: "string" },
       events: { type: "string" },
+      members: { type: "string" },
       rooms: { type: "string" },
       rounds: { type: "string" },
       only: { type: "string", default: "" },
@@ -64,6 +68,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
     subscribers: values.subscribers?.split(",").map(numberOf) ?? null,
     rate: values.rate === undefined ? null : numberOf(values.rate),
     events: values.events?.split(",").map(numberOf) ?? null,
+    members: values.members === undefined ? null : numberOf(values.members),
     rooms: values.rooms === undefined ? null : numberOf(values.rooms),
     rounds: values.rounds === undefined ? null : numberOf(values.rounds),
     only: values.only,

@@ -95,8 +95,13 @@ export class Follower {
       if (this.#ended) return null;
       const step = this.#take();
       if (step !== null) return step;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
+      await new Promise<void>((resolve) => {
+        this.#wake = () => {
+          this.#wake = null;
+          // Not in this turn of the event loop: whoever acted is answered in it, before thousands are told.
+          setImmediate(resolve);
+        };
+      });
     }
   }
 

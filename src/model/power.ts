@@ -36,6 +36,17 @@ export interface PowerLevels {
  * has 100. Content that isn't valid counts as none of its keys being there.
  */
 export function powerLevels(content: unknown, creator: string | null): PowerLevels {
+  if (typeof content !== "object" || content === null) return levelsOf(content, creator);
+  // With thousands of levels checking them takes longer than all else that authorises a message.
+  const known = read.get(content) ?? levelsOf(content, creator);
+  read.set(content, known);
+  return known;
+}
+
+/** Levels by the content that they were read from, which nobody changes. */
+const read = new WeakMap<object, PowerLevels>();
+
+function levelsOf(content: unknown, creator: string | null): PowerLevels {
   const parsed = powerLevelsContent.safeParse(content ?? {});
   const given = parsed.success ? parsed.data : {};
   return {

@@ -51,6 +51,14 @@ export function badInput(field: string, problem: string): HearthError {
   return new HearthError("BAD_INPUT", `${field}: ${problem}`, { field });
 }
 
+/** The same error about the same field of a part of the input, such as `messages.56.`; without a field, about that part. */
+export function within(path: string, { code, message, details }: HearthError): HearthError {
+  const { field } = details;
+  if (typeof field !== "string") return new HearthError(code, message, { ...details, field: path.replace(/\.$/, "") });
+  const named = message.startsWith(`${field}:`) ? `${path}${message}` : message;
+  return new HearthError(code, named, { ...details, field: `${path}${field}` });
+}
+
 /** The one answer about rooms that don't exist and rooms that the requester may not see. [EV-9] */
 export function roomNotFound(): HearthError {
   return new HearthError("NOT_FOUND", "There is no such room, or you may not see it.");

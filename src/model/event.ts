@@ -87,6 +87,8 @@ export interface EventDraft {
   inserted?: { afterId: EventId; place: Place };
   /** Signatures of users, canonical JSON; an event that is prepared has its id beforehand. [ACT-13] */
   signatures?: string;
+  /** Where in the action's input it is, such as `messages.56.`, for errors. */
+  inputPath?: string;
 }
 
 /** State whose change makes authorisations done before it stale. [EV-9] */

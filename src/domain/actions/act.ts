@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
-import { HearthError, roomNotFound } from "../../model/errors.ts";
+import { HearthError, roomNotFound, within } from "../../model/errors.ts";
 import { movesAuth, relationsJson, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
 import type { MarkerMove } from "../../model/marker.ts";
@@ -41,6 +41,8 @@ export interface Action {
   /** The parsed input, `actionId` included. */
   input: { actionId?: string | null | undefined; suppressOnStream?: boolean };
   roomId: string;
+  /** The requester is making the room: a refusal has nothing to hide from them. */
+  makesRoom?: boolean;
   /** Everyone whose membership decides, besides the requester. */
   userIds?: readonly string[];
   /** What to append to the room as it stands; throws what refuses it. May run again when the room has changed. */
@@ -148,7 +150,7 @@ function whenStoreIsAway(error: unknown): null {
 
 /** A refusal tells nothing about a room that the requester may not see. [EV-9] */
 async function concealed(tools: ActionTools, action: Action, error: HearthError): Promise<HearthError> {
-  if (error.code !== "FORBIDDEN") return error;
+  if (error.code !== "FORBIDDEN" || action.makesRoom) return error;
   const access = await accessToRooms(tools.database.reader, action.requester.userId, [action.roomId]);
   const { membership = null, view = null } = access.get(action.roomId) ?? {};
   const knows = view !== null || membership === "invite" || membership === "knock";
@@ -234,18 +236,28 @@ export function checkSize(draft: EventDraft, roomId: string, reserved = 0): void
   const counted = [content ?? "", type, stateKey, sender, roomId, relations, signatures];
   const bytes = counted.reduce((sum, part) => sum + Buffer.byteLength(part), fixedBytes + reserved);
   if (bytes > maxEventBytes) {
-    const field = signatures === "" ? "content" : "signatures";
+    const field = signatures === "" ? `${draft.inputPath ?? ""}content` : "signatures";
     throw new HearthError("TOO_LARGE", `${field}: makes the event larger than ${maxEventBytes} bytes.`, { field });
   }
 }
 
 /** Authorises events one after the other, each as if those before it had happened. */
 export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverName: string): EventDraft[] {
-  for (const draft of drafts) {
-    authorise(draft, room, serverName);
+  for (const [index, draft] of drafts.entries()) {
+    try {
+      authorise(draft, room, serverName);
+    } catch (error) {
+      throw located(error, draft, index > 0);
+    }
     if (draft.inserted === undefined) room.apply(draft);
   }
   return drafts;
+}
+
+/** Names the part of the input; also where no field is at fault, once those before it have passed. */
+function located(error: unknown, { inputPath = "" }: EventDraft, othersPassed: boolean): unknown {
+  if (!(error instanceof HearthError) || inputPath === "") return error;
+  return othersPassed || "field" in error.details ? within(inputPath, error) : error;
 }
 
 /** The plan of actions that know their events beforehand: append them to the room if the rules let all of them. */

@@ -50,6 +50,7 @@ export async function createRoom(tools: ActionTools, requester: Requester, given
     name: "createRoom",
     input,
     roomId,
+    makesRoom: true,
     plan() {
       const room = new RoomAuthority(
         {

@@ -98,6 +98,7 @@ export function messageDraft(sender: string, message: Message, field: string): E
     type,
     sender,
     content: canonicalJson(content, `${field}.content`),
+    inputPath: `${field}.`,
     ...(message.updates ? { updatesId: message.updates } : {}),
     ...(relatesTo.length > 0 ? { relatesTo } : {}),
     ...(message.actionId ? { actionId: message.actionId } : {}),

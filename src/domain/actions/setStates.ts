@@ -63,9 +63,12 @@ export function stateDraft(sender: string, input: z.output<typeof stateInput>, p
     throw badInput([`${path}content`, ...(issue?.path ?? [])].join("."), issue?.message ?? `is not valid for ${type}`);
   }
   if (input.stateKey === "") {
-    throw new HearthError("BAD_STATE_KEY", "stateKey: the empty key is written _.", { field: `${path}stateKey` });
+    throw new HearthError("BAD_STATE_KEY", `${path}stateKey: the empty key is written _.`, {
+      field: `${path}stateKey`,
+    });
   }
-  return { type, stateKey: input.stateKey, sender, content: canonicalJson(input.content, `${path}content`) };
+  const content = canonicalJson(input.content, `${path}content`);
+  return { type, stateKey: input.stateKey, sender, content, inputPath: path };
 }
 
 /** The plain type, if users may set such state at all. */

@@ -60,6 +60,51 @@ test("[JOI-2, ACT-2] a bad response stops the action; the same action may ask fo
   expect((await joined(roomId, { actionId: "enter", response: {} })).timeline.nodes.length).toBeGreaterThan(0);
 });
 
+test("[JOI-1, JOI-2] by id, alias and invite the answer is the same, and its cursors lead on", async () => {
+  const alias = "#entering:localhost";
+  const roomId = await ann.createRoom({ name: "Hall", joinRule: "PUBLIC", alias });
+  const sent: string[] = [];
+  for (let n = 1; n <= 5; n++) sent.push(await ann.send(roomId, `m${n}`));
+  const filter = await bob.filter({ types: ["m.room.message"] });
+  const enter = async (target: object): Promise<Entered & { more: { nodes: { type: string }[] } }> => {
+    const document = `mutation ($input: JoinRoomInput!) { joinRoom(input: $input) { ${parts}
+      more: state(first: 2) { nodes { type } pageInfo { hasNextPage } } } }`;
+    return (
+      await bob.do<{ joinRoom: Entered & { more: { nodes: { type: string }[] } } }>(document, {
+        input: { target, response: { filter, limit: 2 } },
+      })
+    ).joinRoom;
+  };
+  const invite = await ann.membership("invite", roomId, bob.userId);
+  const byInvite = await enter({ inviteEventId: invite });
+  expect(byInvite.timeline.nodes.map((event) => event.content.body)).toEqual(["m4", "m5"]);
+  expect(byInvite.state.nodes.length).toBeGreaterThan(5);
+  expect(byInvite.state.pageInfo.hasNextPage).toBe(false);
+  expect(byInvite.more).toMatchObject({ nodes: byInvite.state.nodes.slice(0, 2), pageInfo: { hasNextPage: true } });
+  // Joined already: the answer is what the room is now, whichever way leads there.
+  expect(await enter({ alias })).toEqual(byInvite);
+  expect(await enter({ roomId })).toEqual(byInvite);
+  const { startCursor, hasPreviousPage } = byInvite.timeline.pageInfo;
+  expect(hasPreviousPage).toBe(true);
+  const data = await bob.do<{ scrollback: { events: { nodes: { id: string }[] } } }>(
+    `query ($roomId: ID!, $before: ChunkToken, $filter: FilterToken) {
+       scrollback(roomId: $roomId, last: 9, before: $before, filter: $filter) { events { nodes { id } } } }`,
+    { roomId, before: startCursor, filter },
+  );
+  expect(data.scrollback.events.nodes.map((event) => event.id)).toEqual(sent.slice(0, 3));
+});
+
+test("[JOI-2, EV-9] the answer holds what the one who joins may see, and says that there is no more", async () => {
+  const roomId = await ann.createRoom({ historyVisibility: "JOINED" });
+  await ann.send(roomId, "hidden");
+  await ann.membership("invite", roomId, bob.userId);
+  const filter = await bob.filter({ types: ["m.room.message"] });
+  const { timeline, state } = await joined(roomId, { response: { filter } });
+  expect(timeline.nodes).toEqual([]);
+  expect(timeline.pageInfo.hasPreviousPage).toBe(false);
+  expect(state.nodes.map((event) => event.type)).toContain("m.room.create");
+});
+
 test("[CRE-1, JOI-2] creating answers with the new room's state and timeline", async () => {
   const data = await ann.do<{ createRoom: Entered }>(
     `mutation ($input: CreateRoomInput!) { createRoom(input: $input) { ${parts} } }`,

@@ -64,8 +64,12 @@ export class Reader {
     return this.#follows.length;
   }
 
+  get events(): FollowedEvent[] {
+    return this.#follows.flatMap((follow) => follow.events);
+  }
+
   get messages(): FollowedEvent[] {
-    return this.#follows.flatMap((follow) => follow.events).filter((event) => event.kind === "MESSAGE");
+    return this.events.filter((event) => event.kind === "MESSAGE");
   }
 
   get limited(): boolean {

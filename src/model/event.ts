@@ -40,7 +40,7 @@ export interface StoredEvent {
   /** Set on out-of-order events. [EVS-6] */
   insertedAfterId: EventId | null;
   /** The device that acted and its action id; other devices never see them. [EVS-8] */
-  action: { deviceId: string; actionId: string | null } | null;
+  action: { userId: UserId; deviceId: string; actionId: string | null } | null;
   /** The acting device asked not to get it on its stream. [ACT-15] */
   suppressed: boolean;
   /** Users' signatures by user or server id and key id, canonical JSON. [ACT-13] */
@@ -139,7 +139,7 @@ export function contentOf(event: AnyEvent): Record<string, unknown> | null {
 
 /** Whether this is the device that acted, which alone sees the action id. [EVS-8] */
 export function actedFrom(event: StoredEvent, viewer: { userId: UserId; deviceId: string }): boolean {
-  return event.sender === viewer.userId && event.action?.deviceId === viewer.deviceId;
+  return event.action?.userId === viewer.userId && event.action.deviceId === viewer.deviceId;
 }
 
 /**

@@ -60,7 +60,7 @@ export function moveEvent(
     redactsId: null,
     redactedById: null,
     insertedAfterId: null,
-    action: move.device === null ? null : { deviceId: move.device, actionId: move.actionId },
+    action: move.device === null ? null : { userId: move.userId, deviceId: move.device, actionId: move.actionId },
     suppressed: move.suppressed,
     signatures: null,
     authVersion: null,

@@ -17,6 +17,7 @@ import "./membership.ts";
 import "./messages.ts";
 import "./markers.ts";
 import "./preparedMessages.ts";
+import "./rejections.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";

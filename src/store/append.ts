@@ -7,6 +7,8 @@ import { query, type Connection } from "./database.ts";
 export interface PlacedDraft extends EventDraft {
   eventId: string;
   sentAt: number;
+  /** Who acted, where it isn't the sender. */
+  actor?: string;
   device: string | null;
   actionId?: string;
   suppressed: boolean;
@@ -187,6 +189,7 @@ function eventJson(event: PlacedDraft, number: number, unit: number, roomId: str
     relates_to: event.relatesTo?.length ? JSON.stringify(relationsJson(event.relatesTo)) : undefined,
     redacts: event.redactsId,
     inserted_after: event.inserted?.afterId,
+    actor: event.actor,
     device: event.device,
     action: event.actionId,
     suppressed: event.suppressed,

@@ -4,7 +4,7 @@ import type { EventRelation, StoredEvent } from "../model/event.ts";
 export const eventColumns = `event.position::float8 AS position, event.event_id, event.room_id,
   event.major::float8 AS major, encode(event.minor, 'hex') AS minor, event.type, event.state_key, event.sender,
   event.sent_at::float8 AS sent_at, event.content, event.replaces_id, event.updates_id, event.relates_to,
-  event.redacts_id, event.redacted_by_id, event.inserted_after_id, event.action_device, event.action_id,
+  event.redacts_id, event.redacted_by_id, event.inserted_after_id, event.action_user, event.action_device, event.action_id,
   event.suppressed, event.signatures, event.auth_version::float8 AS auth_version,
   event.state_key IS NULL AND EXISTS (SELECT FROM event AS child WHERE child.updates_id = event.event_id) AS updated`;
 
@@ -25,6 +25,7 @@ export interface EventRow {
   redacts_id: string | null;
   redacted_by_id: string | null;
   inserted_after_id: string | null;
+  action_user: string | null;
   action_device: string | null;
   action_id: string | null;
   suppressed: boolean;
@@ -51,7 +52,10 @@ export function eventOfRow(row: EventRow): StoredEvent {
     redactsId: row.redacts_id,
     redactedById: row.redacted_by_id,
     insertedAfterId: row.inserted_after_id,
-    action: row.action_device === null ? null : { deviceId: row.action_device, actionId: row.action_id },
+    action:
+      row.action_device === null
+        ? null
+        : { userId: row.action_user ?? row.sender, deviceId: row.action_device, actionId: row.action_id },
     suppressed: row.suppressed,
     signatures: row.signatures,
     authVersion: row.auth_version,

@@ -54,7 +54,7 @@ test("[ACT-13] preparing checks what sending checks, and stores nothing", async 
   ]);
   expect(await refusal(ann, roomId, { ...text("a"), updates: inHidden })).toEqual(["BAD_INPUT", "message.updates"]);
   expect(await refusal(ann, roomId, { content: { custom: { a: 0.5 } } })).toEqual(["BAD_INPUT", "message.content.a"]);
-  expect(await refusal(ann, roomId, text("x".repeat(65_000)))).toEqual(["TOO_LARGE", "content"]);
+  expect(await refusal(ann, roomId, text("x".repeat(65_000)))).toEqual(["TOO_LARGE", "message.content"]);
   expect(await refusal(stranger, hidden, text("a"))).toEqual(["NOT_FOUND", undefined]);
   expect(await refusal(stranger, hidden, { ...text("a"), updates: inHidden })).toEqual(["NOT_FOUND", undefined]);
   expect(await refusal(invited, roomId, text("a"))).toEqual(["FORBIDDEN", undefined]);

@@ -24,7 +24,7 @@ const message: StoredEvent = {
     marker: null,
     updated: false,
   },
-  action: { deviceId: "phone", actionId: "a1" },
+  action: { userId: "@alice:localhost", deviceId: "phone", actionId: "a1" },
 };
 const state: StoredEvent = { ...message, kind: "STATE", type: "m.room.topic", stateKey: "_", replacesId: "$older" };
 

@@ -12,6 +12,9 @@ ALTER TABLE visibility_period ADD COLUMN effective text COLLATE "C";
 
 ALTER TABLE room ADD COLUMN deleted_at timestamptz(3);
 
+-- Who acted, where the server is the sender of what they brought about. [EVS-8, ACT-15]
+ALTER TABLE event ADD COLUMN action_user text COLLATE "C";
+
 -- Moves markers forward, never back; takes stream positions from `newest` on, under the append lock. [ACT-11]
 -- The furthest of a user's private and public marker of a kind is theirs, so a private one that others have caught up
 -- with is gone. Answers {newest, moves: {marker n: {position, reach}}}; a reach is `own`, `others` or `all`.
@@ -96,7 +99,7 @@ END $$;
 --              creator, created_at, published, alias}; `version` is the room's auth version that the unit was
 --              authorised on (null: the room is new), `next` the one that it brings about (null: none)
 --   event     {n, unit, id, room, major, minor, type, state_key, sender, sent_at, content, in_force, updates, relates_to,
---              redacts, inserted_after, device, action, suppressed, auth_version, signatures}, n from 0 in the order of
+--              redacts, inserted_after, actor, device, action, suppressed, auth_version, signatures}, n from 0 in the order of
 --              appending
 --   relation  {event, parent, type, key}
 --   marker    {n, unit, room, user_id, kind, private, event, major, minor, id, set_at, device, action, suppressed}
@@ -174,14 +177,14 @@ BEGIN
 
   IF (batch ->> 'messages')::boolean THEN
     INSERT INTO event (position, event_id, room_id, major, minor, type, sender, sent_at, content, updates_id, relates_to,
-      redacts_id, inserted_after_id, action_device, action_id, suppressed, signatures)
+      redacts_id, inserted_after_id, action_user, action_device, action_id, suppressed, signatures)
     SELECT positions[event.n + 1], event.id, event.room, coalesce(event.major, positions[event.n + 1]),
       decode(coalesce(event.minor, ''), 'hex'), event.type, event.sender, event.sent_at, event.content, event.updates,
-      event.relates_to, event.redacts, event.inserted_after, event.device, event.action, coalesce(event.suppressed, false),
+      event.relates_to, event.redacts, event.inserted_after, event.actor, event.device, event.action, coalesce(event.suppressed, false),
       event.signatures
     FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, id text, room text, major bigint, minor text, type text,
       state_key text, sender text, sent_at bigint, content text, updates text, relates_to text, redacts text,
-      inserted_after text, device text, action text, suppressed boolean, signatures text)
+      inserted_after text, actor text, device text, action text, suppressed boolean, signatures text)
     WHERE event.state_key IS NULL AND positions[event.n + 1] IS NOT NULL;
   END IF;
 
@@ -197,7 +200,7 @@ BEGIN
       SELECT event.*, positions[event.n + 1] AS position
       FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, id text, room text, major bigint, minor text,
         type text, state_key text, sender text, sent_at bigint, content text, in_force boolean, inserted_after text,
-        device text, action text, suppressed boolean, auth_version bigint, signatures text)
+        actor text, device text, action text, suppressed boolean, auth_version bigint, signatures text)
       WHERE event.state_key IS NOT NULL AND positions[event.n + 1] IS NOT NULL
       ORDER BY event.n
     LOOP
@@ -211,10 +214,10 @@ BEGIN
       END IF;
 
       INSERT INTO event (position, event_id, room_id, major, minor, type, state_key, sender, sent_at, content, in_force,
-        replaces_id, inserted_after_id, action_device, action_id, suppressed, auth_version, signatures)
+        replaces_id, inserted_after_id, action_user, action_device, action_id, suppressed, auth_version, signatures)
       VALUES (item.position, item.id, item.room, coalesce(item.major, item.position),
         decode(coalesce(item.minor, ''), 'hex'), item.type, item.state_key, item.sender, item.sent_at, item.content,
-        coalesce(item.in_force, true), replaced, item.inserted_after, item.device, item.action,
+        coalesce(item.in_force, true), replaced, item.inserted_after, item.actor, item.device, item.action,
         coalesce(item.suppressed, false), item.auth_version, item.signatures);
 
       IF coalesce(item.in_force, true) THEN
@@ -234,7 +237,9 @@ BEGIN
   IF (batch ->> 'redactions')::boolean THEN
     -- The text of a redacted event is gone from here on; its place and who redacted it stay. [ACT-14]
     -- Of several redactions in one batch the first one counts, as it does for whoever follows the stream.
-    UPDATE event SET content = '{}', redacted_by_id = redaction.id
+    -- A deletion has no content that could go. Signatures would let a guess of the text be checked.
+    UPDATE event SET content = CASE WHEN content IS NULL THEN NULL ELSE '{}' END, signatures = NULL,
+      redacted_by_id = redaction.id
     FROM (
       SELECT DISTINCT ON (listed.redacts) listed.id, listed.redacts
       FROM jsonb_to_recordset(batch -> 'events') AS listed(n integer, id text, redacts text)

@@ -184,7 +184,7 @@ async function eventsInOrder(tools: ActionTools, eventIds: readonly string[]): P
 
 /** Whether a unit changes nothing, and at most remembers that it was asked for. */
 function isIdle(unit: BatchUnit): boolean {
-  return unit.events.length === 0 && unit.markers === undefined;
+  return unit.events.length === 0 && unit.markers === undefined && !unit.rejects?.length;
 }
 
 function bareUnit(
@@ -210,6 +210,7 @@ function unitOf(
       ...draft,
       eventId: draft.eventId ?? tools.ids.eventId(now),
       sentAt: draft.sentAt ?? now,
+      ...(draft.sender === requester.userId ? {} : { actor: requester.userId }),
       device: requester.deviceId,
       actionId: draft.actionId ?? action?.actionId,
       suppressed: input.suppressOnStream ?? false,

@@ -5,6 +5,7 @@ import { badInput, eventNotFound } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
+import type { Connection } from "../../store/database.ts";
 import { updatesOf } from "../../store/relations.ts";
 import { eventsById } from "../../store/events.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
@@ -36,16 +37,7 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
     roomId: target.roomId,
     async plan(known, connection) {
       const room = present(known);
-      const updates = await updatesOf(connection, [input.eventId], Number.MAX_SAFE_INTEGER);
-      const edits = (updates.get(input.eventId) ?? []).filter(
-        ({ sender, redactedById }) => sender === target.sender && redactedById === null,
-      );
-      const drafts = [input.eventId, ...edits.map(({ eventId }) => eventId)].map((redactsId): EventDraft => ({
-        type: "m.room.redaction",
-        sender: requester.userId,
-        content,
-        redactsId,
-      }));
+      const drafts = await redactions(connection, target, { sender: requester.userId, content });
       const append = authoriseAll(drafts, room, tools.serverName);
       authoriseRedaction(requester.userId, target, room);
       const [now] = await eventsById(connection, [input.eventId]);
@@ -54,4 +46,16 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
     },
   });
   return event!;
+}
+
+/** The redactions of an event and of what its sender made of it by edits. */
+export async function redactions(
+  connection: Connection,
+  { eventId, sender }: StoredEvent,
+  redaction: { sender: string; content: string },
+): Promise<EventDraft[]> {
+  const updates = await updatesOf(connection, [eventId], Number.MAX_SAFE_INTEGER);
+  const edits = (updates.get(eventId) ?? []).filter((edit) => edit.sender === sender && edit.redactedById === null);
+  const targets = [eventId, ...edits.map((edit) => edit.eventId)];
+  return targets.map((redactsId) => ({ type: "m.room.redaction", ...redaction, redactsId }));
 }

@@ -45,7 +45,10 @@ function storedEvent(roomId: string, event: PlacedDraft, position: number, repla
     redactsId: event.redactsId ?? null,
     redactedById: null,
     insertedAfterId: event.inserted?.afterId ?? null,
-    action: event.device === null ? null : { deviceId: event.device, actionId: event.actionId ?? null },
+    action:
+      event.device === null
+        ? null
+        : { userId: event.actor ?? event.sender, deviceId: event.device, actionId: event.actionId ?? null },
     suppressed: event.suppressed,
     signatures: event.signatures ?? null,
     authVersion: event.authVersion,

@@ -1,4 +1,4 @@
-import type { EphemeralEvent, StoredEvent } from "../../model/event.ts";
+import { actedFrom, type EphemeralEvent, type StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { markerKinds, markerType } from "../../model/marker.ts";
 import { passes, patternsOf, type Patterns } from "../../model/patterns.ts";
@@ -35,8 +35,7 @@ export class Wish {
   wants(event: StoredEvent): boolean {
     if (this.#rooms !== null && !this.#rooms.has(event.roomId)) return false;
     if (event.insertedAfterId !== null && !this.outOfOrder) return false;
-    const acted = event.sender === this.base.userId && event.action?.deviceId === this.base.deviceId;
-    if (event.suppressed && acted) return false;
+    if (event.suppressed && actedFrom(event, this.base)) return false;
     if (event.type === "m.room.member.profile" && !this.#wantsUser(event.stateKey ?? "")) return false;
     return selects(this.filter.selection, event);
   }

@@ -101,7 +101,9 @@ export class RoomModel {
   #redact(targetId: string, redactedBy: string): void {
     const target = this.#entries.get(targetId);
     if (target !== undefined && target.facts.redactedBy === null) {
-      target.facts = { ...target.facts, content: "{}", redactedBy };
+      // A deletion has no content that could go.
+      const content = target.facts.content === null ? null : "{}";
+      target.facts = { ...target.facts, content, redactedBy };
     }
     for (const held of this.state.values()) if (held.id === targetId) held.content = "{}";
   }

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { canonicalJson } from "../../model/canonicalJson.ts";
+import { check } from "../../model/check.ts";
+import { badInput, eventNotFound } from "../../model/errors.ts";
+import type { EventDraft, StoredEvent } from "../../model/event.ts";
+import { eventId } from "../../model/ids.ts";
+import type { Requester } from "../../model/requester.ts";
+import { eventsById } from "../../store/events.ts";
+import { standingOf, type Standing } from "../../store/rejections.ts";
+import { demandAdmin } from "../rules/admin.ts";
+import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { reason } from "./membership.ts";
+import { redactions } from "./redactEvent.ts";
+
+const rejectEventInput = z.strictObject({ ...commonInput, eventId, reason });
+
+/** What a rejection brought about. */
+export interface Rejection {
+  redaction: StoredEvent;
+  /** For state that held its slot: the event that restores what was there before. */
+  restored: StoredEvent | null;
+}
+
+/**
+ * Takes back an event that should never have been accepted: the server redacts it, and where it was state that still held,
+ * sets again what was there before. Who may see what, and state at earlier places, are read as if it had never been; what it
+ * had authorised later stands. [EVS-7] Rejecting twice makes no second event. For admins, and for the policy hook.
+ * Throws `FORBIDDEN`, `NOT_FOUND`, and `BAD_INPUT` for what can't be rejected.
+ */
+export async function rejectEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<Rejection> {
+  demandAdmin(requester);
+  const input = check(rejectEventInput, given);
+  const target = await findTarget(tools, input.eventId);
+  if (target.type === "m.room.create") throw badInput("eventId", "names the event that made the room: delete the room");
+  if (target.redactsId !== null) throw badInput("eventId", "names a redaction, whose text is gone for good");
+  const sender = tools.serverName;
+  const content = canonicalJson(input.reason ? { reason: input.reason } : {}, "content");
+  const events = await act(tools, {
+    requester,
+    name: "rejectEvent",
+    input,
+    roomId: target.roomId,
+    async plan(known, connection) {
+      const room = present(known);
+      const [now] = await eventsById(connection, [input.eventId]);
+      const standing = await standingOf(connection, input.eventId);
+      const redacted = now?.redactedById ?? null;
+      if (redacted !== null && !standing?.inForce) {
+        return { unchanged: [redacted, ...(standing?.restoredById ? [standing.restoredById] : [])] };
+      }
+      const drafts = [
+        ...(redacted === null ? await redactions(connection, target, { sender, content }) : []),
+        ...(standing?.inForce && standing.holds ? [restoring(target, standing, sender)] : []),
+      ];
+      return { append: authoriseAll(drafts, room, sender), rejects: [input.eventId], room };
+    },
+  });
+  const made = events.find(({ redactsId }) => redactsId === input.eventId);
+  return { redaction: made ?? (await redactionOf(tools, input.eventId)), restored: events.find(isState) ?? null };
+}
+
+function isState({ kind }: StoredEvent): boolean {
+  return kind === "STATE";
+}
+
+async function findTarget(tools: ActionTools, eventId: string): Promise<StoredEvent> {
+  const [target] = await eventsById(tools.database.reader, [eventId]);
+  if (target === undefined) throw eventNotFound();
+  return target;
+}
+
+/** State that a user had redacted already stays redacted by them. */
+async function redactionOf(tools: ActionTools, eventId: string): Promise<StoredEvent> {
+  return findTarget(tools, (await findTarget(tools, eventId)).redactedById ?? "");
+}
+
+function restoring({ type, stateKey }: StoredEvent, { before }: Standing, sender: string): EventDraft {
+  return { type, stateKey: stateKey!, sender, content: before };
+}

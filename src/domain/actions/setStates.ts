@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check, jsonObject } from "../../model/check.ts";
-import { stateContents } from "../../model/content/typed.ts";
 import { HearthError, badInput } from "../../model/errors.ts";
 import { emptyStateKey, isServersOwn, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
+import { checkStateContent } from "../rules/stateContent.ts";
 import { act, appending, commonInput, type ActionTools } from "./act.ts";
 
 /** One state slot and what to put there. */
@@ -57,11 +57,7 @@ const reserved = /^m\.room\.(member|create|aliases)$/;
 /** A state event as a user asks for it, its content checked where its type is well known. `path` leads to the input. */
 export function stateDraft(sender: string, input: z.output<typeof stateInput>, path: string): EventDraft {
   const type = stateType(input.type, `${path}type`);
-  const valid = Object.hasOwn(stateContents, type) ? stateContents[type]?.safeParse(input.content) : undefined;
-  if (valid?.success === false) {
-    const issue = valid.error.issues[0];
-    throw badInput([`${path}content`, ...(issue?.path ?? [])].join("."), issue?.message ?? `is not valid for ${type}`);
-  }
+  checkStateContent(type, input.content, `${path}content`);
   if (input.stateKey === "") {
     throw new HearthError("BAD_STATE_KEY", `${path}stateKey: the empty key is written _.`, {
       field: `${path}stateKey`,

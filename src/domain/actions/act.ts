@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
 import { HearthError, roomNotFound, within } from "../../model/errors.ts";
-import { movesAuth, relationsJson, type EventDraft, type StoredEvent } from "../../model/event.ts";
+import { movesAuth, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
 import type { MarkerMove } from "../../model/marker.ts";
 import type { Clock, Ids } from "../../model/ports.ts";
@@ -14,6 +14,7 @@ import { eventsById } from "../../store/events.ts";
 import { loadAuthority, type Authorities } from "../append/authorities.ts";
 import type { AppendOutcome, Writer } from "../append/writer.ts";
 import { authorise } from "../rules/authorise.ts";
+import { checkSize } from "../rules/size.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
 import { accessToRooms } from "../reading/views.ts";
 
@@ -55,10 +56,6 @@ export type Plan =
   | { mark: Omit<MarkerMove, "device" | "actionId" | "suppressed">; room: RoomAuthority }
   | { unchanged: string[] };
 
-/** An event is at most this many bytes of canonical JSON. [EV-8] */
-const maxEventBytes = 65_536;
-/** What a document has besides the keys that are counted: event id, time and punctuation. */
-const fixedBytes = 256;
 /** After so many stale tries a unit is authorised under the lock. */
 const staleTries = 3;
 
@@ -228,18 +225,6 @@ function unitOf(
     events,
     rejects,
   };
-}
-
-/** Throws `TOO_LARGE` for an event that would be too large with `reserved` bytes more. [EV-8] */
-export function checkSize(draft: EventDraft, roomId: string, reserved = 0): void {
-  const relations = draft.relatesTo ? JSON.stringify(relationsJson(draft.relatesTo)) : "";
-  const { content, type, stateKey = "", sender, signatures = "" } = draft;
-  const counted = [content ?? "", type, stateKey, sender, roomId, relations, signatures];
-  const bytes = counted.reduce((sum, part) => sum + Buffer.byteLength(part), fixedBytes + reserved);
-  if (bytes > maxEventBytes) {
-    const field = signatures === "" ? `${draft.inputPath ?? ""}content` : "signatures";
-    throw new HearthError("TOO_LARGE", `${field}: makes the event larger than ${maxEventBytes} bytes.`, { field });
-  }
 }
 
 /** Authorises events one after the other, each as if those before it had happened. */

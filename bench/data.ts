@@ -52,7 +52,7 @@ export async function withDomain<Result>(
     await migrate(postgres.url(), migrations);
     const database = openDatabase(postgres.url());
     const config = readConfig({ HEARTH_DATA_DIR: dataDir }, null);
-    const app = await createApp({ config, database, clock: systemClock, ids: randomIds, log });
+    const app = await createApp({ config, database, clock: systemClock, ids: randomIds, fetch, log });
     try {
       return await work({ domain: app.domain, connection: database.reader, postgresPid: postmasterOf(dataDir) ?? 0 });
     } finally {

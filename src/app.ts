@@ -7,11 +7,12 @@ import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
 import type { Domain } from "./domain/domain.ts";
 import { createPasswords } from "./domain/passwords.ts";
+import { createPolicy } from "./domain/policy/policy.ts";
 import { createEventStream } from "./domain/sync/eventStream.ts";
 import { createHead } from "./domain/sync/head.ts";
 import { HearthError } from "./model/errors.ts";
 import { userIdOf } from "./model/ids.ts";
-import type { Clock, Ids, Log } from "./model/ports.ts";
+import type { Clock, Fetch, Ids, Log } from "./model/ports.ts";
 import { createSigner } from "./model/signing.ts";
 import { createTokens } from "./model/tokens.ts";
 import { databaseSetting } from "./store/accounts.ts";
@@ -28,6 +29,7 @@ export interface AppOptions {
   database: Database;
   clock: Clock;
   ids: Ids;
+  fetch: Fetch;
   log: Log;
 }
 
@@ -44,7 +46,7 @@ const freshTokenMs = 30_000;
 const ownNoticeMs = 250;
 
 /** Wires the layers; nothing else does. */
-export async function createApp({ config, database, clock, ids, log }: AppOptions): Promise<App> {
+export async function createApp({ config, database, clock, ids, fetch, log }: AppOptions): Promise<App> {
   const processId = ids.opaque();
   const { reader } = database;
   const secret = await databaseSetting(reader, "token_secret", ids.secret());
@@ -95,10 +97,13 @@ export async function createApp({ config, database, clock, ids, log }: AppOption
     log,
   );
 
+  const policyTools = config.policy && { settings: config.policy, serverName, fetch, log };
+  const policy = policyTools && createPolicy(policyTools);
+
   const domain: Domain = {
     accounts,
     admin,
-    tools: { database, writer, authorities, clock, ids, tokens, serverName },
+    tools: { database, writer, authorities, clock, ids, tokens, serverName, policy },
     head,
     stream,
     tokens,

@@ -39,6 +39,22 @@ const settings = z.strictObject({
   HEARTH_STREAM_REPLAY: whole.min(0).max(100_000).default(1000),
   /** Events that may wait for one slow consumer. [EVS-13] */
   HEARTH_STREAM_BACKLOG: whole.min(1).max(100_000).default(1000),
+  /** The policy hook, that may refuse, change or reject events: an http or https address. docs/policy.md describes it. */
+  HEARTH_POLICY_URL: z
+    .url({ protocol: /^https?$/, error: "is no http or https address" })
+    .refine((url) => new URL(url).username === "" && new URL(url).password === "", "holds credentials")
+    .optional(),
+  /** Sent to the hook as `Authorization: Bearer`. */
+  HEARTH_POLICY_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, "holds characters that no token may have")
+    .optional(),
+  /** Milliseconds that the hook has for an answer. */
+  HEARTH_POLICY_TIMEOUT_MS: whole.min(1).max(60_000).default(1000),
+  /** What becomes of events when the hook can't be reached, is late or answers nonsense. */
+  HEARTH_POLICY_FAILURE: z.enum(["refuse", "accept"]).default("refuse"),
+  /** Whether the hook sees events once more after they were stored, and may have them rejected. [EVS-7] */
+  HEARTH_POLICY_REVIEW: z.enum(["on", "off"]).default("off"),
   HEARTH_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
@@ -54,6 +70,13 @@ export interface Config {
   allowedOrigins: string[];
   streamReplay: number;
   streamBacklog: number;
+  policy: {
+    url: string;
+    token: string | null;
+    timeoutMs: number;
+    failure: "refuse" | "accept";
+    review: boolean;
+  } | null;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -87,8 +110,17 @@ export function readConfig(environment: Record<string, string | undefined>, file
     allowedOrigins: given.HEARTH_ALLOWED_ORIGINS,
     streamReplay: given.HEARTH_STREAM_REPLAY,
     streamBacklog: given.HEARTH_STREAM_BACKLOG,
+    policy: policyOf(given),
     logLevel: given.HEARTH_LOG_LEVEL,
   };
+}
+
+function policyOf(given: z.output<typeof settings>): Config["policy"] {
+  const { HEARTH_POLICY_URL: url, HEARTH_POLICY_TOKEN: token = null, HEARTH_POLICY_FAILURE: failure } = given;
+  const review = given.HEARTH_POLICY_REVIEW === "on";
+  if (url !== undefined) return { url, token, timeoutMs: given.HEARTH_POLICY_TIMEOUT_MS, failure, review };
+  if (review) throw new ConfigError("HEARTH_POLICY_REVIEW: needs HEARTH_POLICY_URL, which is not set");
+  return null;
 }
 
 /** Variables that look like settings of this release and are none: misspelt ones, or those of another release. */

@@ -10,7 +10,7 @@ import { openDatabase } from "./store/database.ts";
 import type { Log } from "./model/ports.ts";
 import { EmbeddedPostgresError, startEmbeddedPostgres, type EmbeddedPostgres } from "./store/embedded/embedded.ts";
 import { migrate } from "./store/migrate.ts";
-import { randomIds, systemClock } from "./system.ts";
+import { randomIds, systemClock, systemFetch } from "./system.ts";
 
 const shutdownMs = 10_000;
 
@@ -40,7 +40,7 @@ async function serve(config: Config, dataDir: string, embedded: EmbeddedPostgres
   const applied = await migrate(url, migrationsDir());
   if (applied.length > 0) log.info({ applied }, "the database was migrated");
   const database = openDatabase(url);
-  const app = await createApp({ config, database, clock: systemClock, ids: randomIds, log });
+  const app = await createApp({ config, database, clock: systemClock, ids: randomIds, fetch: systemFetch, log });
   const address = await app.listen();
 
   process.stdout.write(

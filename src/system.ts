@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, Ids } from "./model/ports.ts";
+import type { Clock, Fetch, Ids } from "./model/ports.ts";
 
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now() };
@@ -16,3 +16,6 @@ export const randomIds: Ids = {
   opaque: () => randomBytes(16).toString("base64url"),
   secret: () => randomBytes(32).toString("base64url"),
 };
+
+/** Calls over the machine's network. */
+export const systemFetch: Fetch = (url, init) => fetch(url, init);

@@ -13,9 +13,28 @@ test.each([
   ["HEARTH_PORT", "70000"],
   ["HEARTH_SERVER_NAME", "no server name"],
   ["HEARTH_REGISTRATION", "perhaps"],
+  ["HEARTH_POLICY_URL", "localhost:9000"],
+  ["HEARTH_POLICY_URL", "ftp://localhost/"],
+  ["HEARTH_POLICY_URL", "http://user:secret@localhost/"],
+  ["HEARTH_POLICY_TOKEN", "two words"],
+  ["HEARTH_POLICY_TIMEOUT_MS", "0"],
+  ["HEARTH_POLICY_FAILURE", "ignore"],
+  ["HEARTH_POLICY_REVIEW", "on"],
 ])("a wrong %s is refused by name", (name, value) => {
   expect(() => readConfig({ [name]: value }, null)).toThrow(ConfigError);
   expect(() => readConfig({ [name]: value }, null)).toThrow(name);
+});
+
+test("the policy hook is off without its address, and strict unless told otherwise", () => {
+  expect(readConfig({ HEARTH_POLICY_TOKEN: "unused" }, null).policy).toBe(null);
+  const url = "http://127.0.0.1:9000/hook";
+  expect(readConfig({ HEARTH_POLICY_URL: url }, null).policy).toEqual({
+    ...{ url, token: null, timeoutMs: 1000, failure: "refuse", review: false },
+  });
+  const all = { HEARTH_POLICY_TOKEN: "secret", HEARTH_POLICY_TIMEOUT_MS: "250", HEARTH_POLICY_FAILURE: "accept" };
+  expect(readConfig({ HEARTH_POLICY_URL: url, ...all, HEARTH_POLICY_REVIEW: "on" }, null).policy).toEqual({
+    ...{ url, token: "secret", timeoutMs: 250, failure: "accept", review: true },
+  });
 });
 
 test("a settings file that isn't there, or no JSON, is refused", () => {

@@ -23,3 +23,6 @@ export interface Log {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+/** Calls to other services: the platform's `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -56,7 +56,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     error: (fields, message) => void errors.push({ fields, message }),
   };
   const config: Config = { ...readConfig({ HEARTH_PORT: "0" }, null), ...options.config };
-  const app = await createApp({ config, database, clock: options.clock ?? systemClock, ids: randomIds, log });
+  const app = await createApp({ config, database, clock: options.clock ?? systemClock, ids: randomIds, fetch, log });
   const address = await app.listen();
   // They read by connections of their own, so that a test may count the app's statements.
   const watching = openDatabase(databaseUrl, { readers: 2 });

@@ -98,7 +98,7 @@ export class World {
         if (!dead) this.errors.push(`${message} ${String((fields as { error?: unknown }).error)}`);
       },
     };
-    const app = await createApp({ config: this.#config, database, clock: systemClock, ids: randomIds, log });
+    const app = await createApp({ config: this.#config, database, clock: systemClock, ids: randomIds, fetch, log });
     return { app, database, name, die: () => void (dead = true) };
   }
 }

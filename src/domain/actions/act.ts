@@ -14,8 +14,9 @@ import { eventsById } from "../../store/events.ts";
 import { loadAuthority, type Authorities } from "../append/authorities.ts";
 import type { AppendOutcome, Writer } from "../append/writer.ts";
 import { authorise } from "../rules/authorise.ts";
-import { checkSize } from "../rules/size.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
+import { checkSize } from "../rules/size.ts";
+import { PolicyRefusal, type Policy } from "../policy/policy.ts";
 import { accessToRooms } from "../reading/views.ts";
 
 /** What every action works with. */
@@ -27,6 +28,8 @@ export interface ActionTools {
   ids: Ids;
   tokens: Tokens;
   serverName: string;
+  /** Null without a policy hook. */
+  policy: Policy | null;
 }
 
 /** Keys that the inputs of all actions share. [ACT-2, ACT-15] */
@@ -77,6 +80,13 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
     return done && answer(tools, { outcome: "repeated", ...done }, requestHash);
   }
 
+  if (tools.policy !== null) {
+    // The policy isn't asked about what was settled before.
+    const settled = await firstOutcome().catch(whenStoreIsAway);
+    if (settled !== null) return settled;
+  }
+  const judge = tools.policy?.judge(action) ?? null;
+
   const prepare = async (room: RoomAuthority | null, connection: Connection): Promise<BatchUnit> => {
     const plan = await action.plan(room, connection);
     const recorded = key && { ...key, requestHash };
@@ -86,7 +96,9 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
       const marker = { ...plan.mark, device: requester.deviceId, actionId, suppressed: suppressOnStream };
       return { ...bareUnit(action.roomId, room, recorded, [plan.mark.markedId]), markers: [marker] };
     }
-    return unitOf(tools, action, plan, recorded);
+    const unit = unitOf(tools, action, plan, recorded);
+    const changed = judge && (await judge(plan.append, plan.room, connection === tools.database.reader));
+    return changed ? unitOf(tools, action, { ...plan, append: changed }, recorded) : unit;
   };
 
   let fresh = false;
@@ -147,7 +159,9 @@ function whenStoreIsAway(error: unknown): null {
 
 /** A refusal tells nothing about a room that the requester may not see. [EV-9] */
 async function concealed(tools: ActionTools, action: Action, error: HearthError): Promise<HearthError> {
-  if (error.code !== "FORBIDDEN" || action.makesRoom) return error;
+  // Who is refused by the policy was let by the rules, and so knows the room.
+  const told = action.makesRoom === true || error instanceof PolicyRefusal;
+  if (error.code !== "FORBIDDEN" || told) return error;
   const access = await accessToRooms(tools.database.reader, action.requester.userId, [action.roomId]);
   const { membership = null, view = null } = access.get(action.roomId) ?? {};
   const knows = view !== null || membership === "invite" || membership === "knock";

@@ -13,6 +13,7 @@ export class RoomAuthority {
   joinRule: JoinRule;
   visibility: string;
   readonly #memberships: Map<string, Membership | null>;
+  readonly #read: ConstructorParameters<typeof RoomAuthority>;
 
   /** `memberships` holds every user that will be asked about; null for those without any. */
   constructor(
@@ -26,6 +27,12 @@ export class RoomAuthority {
     this.joinRule = rules.joinRule;
     this.visibility = rules.visibility;
     this.#memberships = new Map(memberships);
+    this.#read = [rules, memberships];
+  }
+
+  /** The room as it was read, before any event was applied to it. */
+  asRead(): RoomAuthority {
+    return new RoomAuthority(...this.#read);
   }
 
   membership(userId: string): Membership | null {

@@ -8,6 +8,7 @@ import { createWriter } from "./domain/append/writer.ts";
 import type { Domain } from "./domain/domain.ts";
 import { createPasswords } from "./domain/passwords.ts";
 import { createPolicy } from "./domain/policy/policy.ts";
+import { createReview } from "./domain/policy/review.ts";
 import { createEventStream } from "./domain/sync/eventStream.ts";
 import { createHead } from "./domain/sync/head.ts";
 import { HearthError } from "./model/errors.ts";
@@ -116,6 +117,13 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       signingKeys: [{ keyId: signer.keyId, publicKey: signer.publicKey }],
     },
   };
+  const reject = async (eventId: string, reason: string | null): Promise<void> => {
+    log.warn({ eventId, reason }, "the policy hook rejects an event, and this release can't");
+  };
+  const review =
+    policyTools && config.policy?.review
+      ? await createReview({ ...policyTools, database, head, processId, reject })
+      : null;
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
   const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
@@ -132,6 +140,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       const deadline = setTimeout(() => server.closeAllConnections(), 5000);
       await closed;
       clearTimeout(deadline);
+      await review?.close();
       await writer.drain();
       await listener.close();
       head.close();

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { changedDrafts } from "../../src/domain/policy/change.ts";
+import { createPolicy } from "../../src/domain/policy/policy.ts";
 import { RoomAuthority } from "../../src/domain/rules/authority.ts";
 import type { EventDraft } from "../../src/model/event.ts";
+import type { Requester } from "../../src/model/requester.ts";
 
 const alice = "@alice:localhost";
 const room = (): RoomAuthority =>
@@ -27,4 +29,26 @@ test("[EVS-6] what is put into the past of a room gives no power to what follows
   const inserted: EventDraft & { inserted: object } = { ...levels, inserted: {} };
   expect(changedDrafts([inserted, message], lowered, room(), "localhost")).toHaveLength(2);
   expect(() => changedDrafts([levels, message], lowered, room(), "localhost")).toThrow("power level 20");
+});
+
+test("under the append lock the hook isn't asked, but what it said before holds", async () => {
+  let asked = 0;
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+  const policy = createPolicy({
+    settings: { url: "http://hook.example/", token: null, timeoutMs: 1000, failure: "accept" },
+    serverName: "localhost",
+    async fetch() {
+      asked += 1;
+      return Response.json({ decision: "change", contents: { "0": { body: "y" } } });
+    },
+    log,
+  });
+  const requester = { userId: alice, deviceId: "device" } as Requester;
+  const judge = policy.judge({ name: "sendMessage", roomId: "!r:localhost", requester });
+  await expect(judge([message], room(), false)).rejects.toMatchObject({ code: "OVERLOADED" });
+  expect(asked).toBe(0);
+  const changed = [{ ...message, content: '{"body":"y"}' }];
+  expect(await judge([message], room(), true)).toEqual(changed);
+  expect(await judge([message], room(), false)).toEqual(changed);
+  expect(asked).toBe(1);
 });

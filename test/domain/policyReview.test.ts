@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createReview, type Review, type ReviewOptions } from "../../src/domain/policy/review.ts";
 import { HearthError } from "../../src/model/errors.ts";
+import { beginReview, keepReview, leaveReview, takeReview } from "../../src/store/policyReview.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
@@ -205,6 +206,20 @@ describe("the review of stored events by the policy hook", () => {
     await settled();
     // The first one again, since nobody noted the page; but the interrupted run itself rejected no more than one.
     expect(rejected.map(([id]) => id)).toEqual([bad[0], ...bad]);
+  });
+
+  it("takes no word of a turn that was lost, even from a process that has a new one", async () => {
+    const { reader } = server.database;
+    await beginReview(reader);
+    const turn = (await takeReview(reader, "one", 60_000))!;
+    expect(await takeReview(reader, "two", 60_000)).toBe(null);
+    await leaveReview(reader, "one");
+    await takeReview(reader, "two", 60_000);
+    await leaveReview(reader, "two");
+    const next = (await takeReview(reader, "one", 60_000))!;
+    expect(await keepReview(reader, "one", { ...turn, position: 1 }, 60_000)).toBe(false);
+    expect(await keepReview(reader, "one", next, 60_000)).toBe(true);
+    expect(await reviewed()).toBe(next.position);
   });
 
   it("asks a failing hook again and again when nothing may pass without it", async () => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { isLoopback, type Config } from "./config.ts";
 import { createAccounts } from "./domain/accounts.ts";
 import { createAdmin } from "./domain/admin.ts";
+import { rejectEvent } from "./domain/actions/rejectEvent.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
 import type { Domain } from "./domain/domain.ts";
@@ -118,7 +119,8 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     },
   };
   const reject = async (eventId: string, reason: string | null): Promise<void> => {
-    log.warn({ eventId, reason }, "the policy hook rejects an event, and this release can't");
+    const server = { userId: serverName, deviceId: "policy", admin: true, tokenId: "policy" };
+    await rejectEvent(domain.tools, server, { eventId, reason });
   };
   const review =
     policyTools && config.policy?.review

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -374,6 +375,35 @@ describe("a hook that fails", () => {
 });
 
 describe("the policy hook, after events were stored", () => {
+  it("[EVS-7] takes back what the review rejects, and restores state", async () => {
+    const reviewer = await startHook(({ phase, events }) =>
+      phase === "before"
+        ? accept
+        : {
+            reject: events
+              .filter(({ content }) => JSON.stringify(content ?? {}).includes("spam"))
+              .map(({ event_id }) => ({ event_id, reason: "No spam." })),
+          },
+    );
+    const server = await startApp({ config: settings(reviewer, { review: true }) });
+    const alice = await server.user("alice");
+    const room = await alice.createRoom({ topic: "tea" });
+    const spam = await alice.send(room, "spam");
+    await alice.setState(room, "m.room.topic", { topic: "spam" });
+    const read = `query ($room: ID!, $spam: ID!) {
+      room(id: $room) { topic }
+      event(id: $spam) { content redactedBy { senderId typed { ... on RedactionContent { reason } } } }
+    }`;
+    const redactedBy = { senderId: "localhost", typed: { reason: "No spam." } };
+    await until(async () => {
+      const data = await alice.do(read, { room, spam });
+      return isDeepStrictEqual(data, { room: { topic: "tea" }, event: { content: {}, redactedBy } });
+    });
+    expect(server.errors).toEqual([]);
+    await server.close();
+    await reviewer.close();
+  });
+
   it("reviews them where the settings say so, over a restart of the server", async () => {
     const reviewer = await startHook(({ phase }) => (phase === "before" ? accept : { reject: [] }));
     const reviewed = (): unknown[] =>

@@ -17,7 +17,7 @@ const room = (): RoomAuthority =>
 const message: EventDraft = { type: "m.room.message", sender: alice, content: '{"body":"x"}' };
 
 test("[ACT-13] the policy can't change an event that its sender signed, and may change those beside it", () => {
-  const signed: EventDraft & { signatures: string } = { ...message, signatures: "{}" };
+  const signed: EventDraft = { ...message, signatures: "{}" };
   expect(() => changedDrafts([message, signed], { "1": { body: "y" } }, room(), "localhost")).toThrow("signed");
   const changed = changedDrafts([message, signed], { "0": { body: "y" } }, room(), "localhost");
   expect(changed).toEqual([{ ...message, content: '{"body":"y"}' }, signed]);
@@ -26,7 +26,7 @@ test("[ACT-13] the policy can't change an event that its sender signed, and may 
 test("[EVS-6] what is put into the past of a room gives no power to what follows it in the same action", () => {
   const levels: EventDraft = { type: "m.room.power_levels", stateKey: "_", sender: alice, content: "{}" };
   const lowered = { "0": { users: { [alice]: 10 }, events_default: 20 } };
-  const inserted: EventDraft & { inserted: object } = { ...levels, inserted: {} };
+  const inserted: EventDraft = { ...levels, inserted: { afterId: "$1", place: { major: 1, minor: "8100" } } };
   expect(changedDrafts([inserted, message], lowered, room(), "localhost")).toHaveLength(2);
   expect(() => changedDrafts([levels, message], lowered, room(), "localhost")).toThrow("power level 20");
 });

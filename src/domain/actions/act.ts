@@ -187,8 +187,10 @@ async function answer(
   }
 }
 
+/** Throws `NOT_FOUND` where the events are gone with their room. */
 async function eventsInOrder(tools: ActionTools, eventIds: readonly string[]): Promise<StoredEvent[]> {
   const events = await eventsById(tools.database.reader, eventIds);
+  if (events.length === 0 && eventIds.length > 0) throw roomNotFound();
   const byId = new Map(events.map((event) => [event.eventId, event]));
   return eventIds.flatMap((eventId) => byId.get(eventId) ?? []);
 }

@@ -60,11 +60,11 @@ function checkChange(draft: EventDraft, content: Record<string, unknown>, field:
 }
 
 /** State that is put into the past of a room changes nothing in it. [EVS-6] */
-function isEffective(draft: EventDraft & { inserted?: unknown }): boolean {
+function isEffective(draft: EventDraft): boolean {
   return draft.inserted === undefined;
 }
 
 /** A signature holds for the content that was signed and for no other. [ACT-13] */
-function isSigned(draft: EventDraft & { signatures?: unknown }): boolean {
+function isSigned(draft: EventDraft): boolean {
   return draft.signatures !== undefined;
 }

@@ -39,7 +39,7 @@ const idleMs = 60_000;
 const rejections = z.object({ reject: z.array(z.object({ event_id: z.string(), reason })).max(pageEvents) });
 
 /** Where somebody stopped reading is for nobody to judge, and may be private. [ACT-11] */
-const isMarker = ({ type }: StoredEvent): boolean => type.startsWith("m.room.marker.");
+const isMarker = ({ marker }: StoredEvent): boolean => marker !== null;
 
 /**
  * Follows the stream and shows every event that isn't the server's own to the policy hook, which may have it rejected.

@@ -1,21 +1,30 @@
 import { z } from "zod";
+import { jsonObject } from "./check.ts";
 
-/** Within GraphQL's Int, so that every level can be shown. */
-const level = z
+/** A level, within GraphQL's Int, so that every one can be shown. */
+export const powerLevel = z
   .number({ error: "is no integer" })
   .refine((value) => Number.isInteger(value) && Math.abs(value) < 2 ** 31, "is no integer within ±(2^31−1)");
 
+/** Levels by user or type. What is checked is what holds: not even a type by the name of `__proto__` gets lost. */
+const levelsByName = jsonObject.superRefine((levels, context) => {
+  for (const [name, value] of Object.entries(levels)) {
+    const message = powerLevel.safeParse(value).error?.issues[0]?.message;
+    if (message !== undefined) context.addIssue({ code: "custom", path: [name], message });
+  }
+}) as z.ZodType<Record<string, number>>;
+
 /** `m.room.power_levels` as clients set it: every key optional. */
 export const powerLevelsContent = z.looseObject({
-  users: z.record(z.string(), level).optional(),
-  users_default: level.optional(),
-  events: z.record(z.string(), level).optional(),
-  events_default: level.optional(),
-  state_default: level.optional(),
-  invite: level.optional(),
-  kick: level.optional(),
-  ban: level.optional(),
-  redact: level.optional(),
+  users: levelsByName.optional(),
+  users_default: powerLevel.optional(),
+  events: levelsByName.optional(),
+  events_default: powerLevel.optional(),
+  state_default: powerLevel.optional(),
+  invite: powerLevel.optional(),
+  kick: powerLevel.optional(),
+  ban: powerLevel.optional(),
+  redact: powerLevel.optional(),
 });
 
 /** Power levels with every default filled in. [EV-9] */

@@ -4,6 +4,7 @@ import { check } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
 import { contentOf, emptyStateKey, plainType, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { isUserId, roomId } from "../../model/ids.ts";
+import { powerLevel } from "../../model/power.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { Connection } from "../../store/database.ts";
 import { stateInSlots } from "../../store/state.ts";
@@ -13,7 +14,7 @@ const patchInput = z.strictObject({
   ...commonInput,
   roomId,
   path: z.array(z.string()),
-  value: z.int32().nullish(),
+  value: powerLevel.nullish(),
 });
 
 type Json = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import { HearthError } from "../../model/errors.ts";
 import type { EventDraft } from "../../model/event.ts";
-import { powerLevels, type PowerLevels } from "../../model/power.ts";
+import { levelFor, levelOf, powerLevels } from "../../model/power.ts";
 import type { RoomAuthority } from "./authority.ts";
 
 const requirements = ["eventsDefault", "stateDefault", "invite", "kick", "ban", "redact"] as const;
@@ -17,25 +17,19 @@ export function checkPowerChange(event: EventDraft, room: RoomAuthority): void {
 
   checkGrant("users_default", before.usersDefault, after.usersDefault, own);
   for (const userId of new Set([...Object.keys(before.users), ...Object.keys(after.users)])) {
-    const old = userLevel(before, userId);
-    const next = userLevel(after, userId);
+    const old = levelOf(before, userId);
+    const next = levelOf(after, userId);
     if (userId === event.sender && next <= old) continue;
     checkGrant(`users.${userId}`, old, next, own);
   }
 
   for (const key of requirements) checkRequirement(key, before[key], after[key], own);
   for (const type of new Set([...Object.keys(before.events), ...Object.keys(after.events)])) {
-    checkRequirement(`events.${type}`, required(before, type), required(after, type), own);
+    // Without an entry of its own a type requires what its kind does, and any type may be of either kind.
+    for (const isState of [true, false]) {
+      checkRequirement(`events.${type}`, levelFor(before, type, isState), levelFor(after, type, isState), own);
+    }
   }
-}
-
-/** What a type requires. Without an entry of its own that depends on its kind: the higher default is the safe judgement. */
-function required(power: PowerLevels, type: string): number {
-  return Object.hasOwn(power.events, type) ? power.events[type]! : Math.max(power.eventsDefault, power.stateDefault);
-}
-
-function userLevel(power: PowerLevels, userId: string): number {
-  return Object.hasOwn(power.users, userId) ? power.users[userId]! : power.usersDefault;
 }
 
 function checkGrant(key: string, before: number, after: number, own: number): void {

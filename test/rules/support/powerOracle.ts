@@ -95,7 +95,7 @@ export function wrongChange(actor: string, before: Levels, after: Levels): strin
 }
 
 /** What each act requires before and after. */
-export function* requirementsOf(before: Levels, after: Levels): Generator<[name: string, old: number, next: number]> {
+function* requirementsOf(before: Levels, after: Levels): Generator<[name: string, old: number, next: number]> {
   for (const act of ["invite", "kick", "ban", "redact"] as const) yield [act, before.needed(act), after.needed(act)];
   for (const type of new Set([...before.namedTypes, ...after.namedTypes, ...usualTypes])) {
     for (const kind of ["state", "message"] as const) {

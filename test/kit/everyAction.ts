@@ -1,0 +1,196 @@
+import { readFileSync } from "node:fs";
+import {
+  buildSchema,
+  getNamedType,
+  isInputObjectType,
+  type GraphQLField,
+  type GraphQLInputObjectType,
+  type GraphQLSchema,
+} from "graphql";
+import type { Client } from "./client.ts";
+
+/** Who an action needs: the one who acts, and somebody else. */
+export interface Cast {
+  actor: Client;
+  other: Client;
+}
+
+export type Input = Record<string, unknown>;
+
+/** One mutation that makes events: how it comes to be possible, and what to ask for. */
+export interface ActionRow {
+  /** Makes all that the action needs, in a room of its own; gives an input that it takes once, without an action id. */
+  prepare(cast: Cast): Promise<Input>;
+  /** The same action with other content. */
+  otherwise(input: Input): Input;
+  /** An input that is refused. Without it: the same in a room, or of an event, that there isn't. */
+  refused?(input: Input): Input;
+  /** What of the payload is the outcome. Without it: the event, or the events. */
+  outcome?: string;
+  /** Where the action id goes, if not into the input itself. */
+  withActionId?(input: Input, actionId: string): Input;
+}
+
+const open = (client: Client): Promise<string> => client.createRoom({ joinRule: "PUBLIC" });
+
+/** The actor's own room, with the other in it. */
+async function sharedRoom({ actor, other }: Cast): Promise<string> {
+  const roomId = await open(actor);
+  await other.join(roomId);
+  return roomId;
+}
+
+const withReason = (input: Input): Input => ({ ...input, reason: "another one" });
+const text = (body: string): Input => ({ content: { text: { body } } });
+
+async function aboutOther(cast: Cast): Promise<Input> {
+  return { roomId: await sharedRoom(cast), userId: cast.other.userId };
+}
+
+/** The id of the invite that the other sends to the actor, into a room of theirs. */
+async function invited({ actor, other }: Cast): Promise<string> {
+  return other.membership("invite", await other.createRoom(), actor.userId);
+}
+
+/** Every mutation that takes an action id, by its name. `actionMutations` says which these are. */
+export const everyAction: Record<string, ActionRow> = {
+  createRoom: {
+    prepare: ({ other }) => Promise.resolve({ name: "New", invite: [other.userId] }),
+    otherwise: (input) => ({ ...input, name: "Newer" }),
+    refused: (input) => ({ ...input, invite: ["@nobody:localhost"] }),
+  },
+  joinRoom: {
+    prepare: async ({ other }) => ({ target: { roomId: await open(other) } }),
+    otherwise: (input) => ({ ...input, servers: ["example.org"] }),
+  },
+  leaveRoom: {
+    prepare: async ({ actor, other }) => {
+      const roomId = await open(other);
+      await actor.join(roomId);
+      return { roomId };
+    },
+    otherwise: withReason,
+  },
+  inviteUser: {
+    prepare: async ({ actor, other }) => ({ roomId: await actor.createRoom(), userId: other.userId }),
+    otherwise: withReason,
+  },
+  rejectInvite: {
+    prepare: async (cast) => ({ eventId: await invited(cast) }),
+    otherwise: (input) => ({ ...input, eventId: "$another" }),
+  },
+  kickUser: { prepare: aboutOther, otherwise: withReason },
+  banUser: { prepare: aboutOther, otherwise: withReason },
+  unbanUser: {
+    prepare: async (cast) => {
+      const input = await aboutOther(cast);
+      await cast.actor.membership("ban", String(input["roomId"]), cast.other.userId);
+      return input;
+    },
+    otherwise: withReason,
+  },
+  knockRoom: {
+    prepare: async ({ other }) => ({ roomId: await other.createRoom({ joinRule: "KNOCK" }) }),
+    otherwise: withReason,
+  },
+  sendMessage: {
+    prepare: async (cast) => ({ roomId: await sharedRoom(cast), message: text("hello") }),
+    otherwise: (input) => ({ ...input, message: text("something else") }),
+    withActionId: (input, actionId) => ({ ...input, message: { ...(input["message"] as Input), actionId } }),
+  },
+  sendMessages: {
+    prepare: async (cast) => ({ roomId: await sharedRoom(cast), messages: [text("one"), text("two")] }),
+    otherwise: (input) => ({ ...input, messages: [text("one")] }),
+  },
+  redactEvent: {
+    prepare: async (cast) => {
+      const roomId = await sharedRoom(cast);
+      return { eventId: await cast.actor.send(roomId, "to be redacted") };
+    },
+    otherwise: withReason,
+  },
+  setState: {
+    prepare: async (cast) => ({
+      roomId: await sharedRoom(cast),
+      type: "m.room.topic",
+      content: { topic: "tea" },
+    }),
+    otherwise: (input) => ({ ...input, content: { topic: "coffee" } }),
+  },
+  setStates: {
+    prepare: async (cast) => ({
+      roomId: await sharedRoom(cast),
+      states: [
+        { type: "m.room.topic", content: { topic: "tea" } },
+        { type: "m.room.name", content: { name: "Tea" } },
+      ],
+    }),
+    otherwise: (input) => ({ ...input, states: [{ type: "m.room.topic", content: { topic: "tea" } }] }),
+  },
+  deleteState: {
+    prepare: async (cast) => {
+      const roomId = await sharedRoom(cast);
+      await cast.actor.setState(roomId, "m.room.topic", { topic: "tea" });
+      return { roomId, type: "m.room.topic" };
+    },
+    otherwise: (input) => ({ ...input, stateKey: "_another" }),
+  },
+  patchPowerLevels: {
+    prepare: async (cast) => ({ roomId: await sharedRoom(cast), path: ["kick"], value: 40 }),
+    otherwise: (input) => ({ ...input, value: 41 }),
+  },
+};
+
+/** The document and the variables of an action. */
+export function request(name: string, input: Input, { actionId, ...more }: { actionId?: string } & Input = {}) {
+  const { withActionId = (each, id) => ({ ...each, actionId: id }), outcome } = everyAction[name]!;
+  const mutation = mutations()[name]!;
+  const payload = getNamedType(mutation.type);
+  const fields = "getFields" in payload ? payload.getFields() : {};
+  const usual = fields["events"] ? "events { id }" : "event { id }";
+  const inputType = String(mutation.args[0]!.type);
+  const asked = { ...input, ...more };
+  return {
+    query: `mutation ($input: ${inputType}) { ${name}(input: $input) { outcome: ${outcome ?? usual} } }`,
+    variables: { input: actionId === undefined ? asked : withActionId(asked, actionId) },
+  };
+}
+
+/** An input that no room or event stands behind, or whatever else the action refuses. */
+export function refusedInput(name: string, input: Input): Input {
+  const { refused } = everyAction[name]!;
+  return refused ? refused(input) : (nowhere(input) as Input);
+}
+
+function nowhere(value: unknown, key = ""): unknown {
+  if (key === "roomId") return "!nowhere:localhost";
+  if (key === "eventId") return "$nowhere";
+  if (Array.isArray(value)) return value.map((each) => nowhere(each));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([each, inner]) => [each, nowhere(inner, each)]));
+}
+
+let printed: GraphQLSchema | null = null;
+
+function mutations(): Record<string, GraphQLField<unknown, unknown>> {
+  printed ??= buildSchema(readFileSync("schema.graphql", "utf8"));
+  return printed.getMutationType()!.getFields();
+}
+
+/** Names of the mutations whose input takes such a key, in itself or in what it holds, by the printed schema. */
+export function mutationsThatTake(key: "actionId" | "suppressOnStream"): string[] {
+  const takes = (type: GraphQLInputObjectType): boolean =>
+    Object.entries(type.getFields()).some(([name, field]) => {
+      const inner = getNamedType(field.type);
+      return name === key || (isInputObjectType(inner) && takes(inner));
+    });
+  return Object.entries(mutations())
+    .filter(([, { args }]) =>
+      args.some((argument) => {
+        const type = getNamedType(argument.type);
+        return isInputObjectType(type) && takes(type);
+      }),
+    )
+    .map(([name]) => name)
+    .sort();
+}

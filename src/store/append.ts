@@ -23,7 +23,14 @@ export interface BatchUnit {
   /** The auth version that the unit brings about; null when it moves none. */
   nextVersion: number | null;
   newRoom: { creator: string; createdAt: number; published: boolean; alias: string | null } | null;
-  action: { userId: string; deviceId: string; actionId: string; requestHash: string } | null;
+  action: {
+    userId: string;
+    deviceId: string;
+    actionId: string;
+    requestHash: string;
+    /** Events of a batch that have an action id of their own. */
+    parts?: { actionId: string; eventId: string }[];
+  } | null;
   /** The events that answer the action: its own, or the older ones that made it unnecessary. */
   answerIds: string[];
   events: PlacedDraft[];
@@ -129,6 +136,7 @@ function batchJson(processId: string, units: BatchUnit[]): string {
       device_id: unit.action?.deviceId,
       action_id: unit.action?.actionId,
       request_hash: unit.action?.requestHash,
+      parts: unit.action?.parts?.map(({ actionId, eventId }) => ({ action_id: actionId, event_id: eventId })),
       answer_ids: unit.answerIds,
       creator: unit.newRoom?.creator,
       created_at: unit.newRoom?.createdAt,

@@ -96,7 +96,7 @@ END $$;
 --   booleans that say what there is to do, so that a batch of plain messages takes few statements:
 --   {rooms, state, messages, redactions, actions}
 --   unit      {n, room, version, next, user_id, device_id, action_id, request_hash, answer_ids,
---              creator, created_at, published, alias}; `version` is the room's auth version that the unit was
+--              parts: [{action_id, event_id}] or none, creator, created_at, published, alias}; `version` is the room's auth version that the unit was
 --              authorised on (null: the room is new), `next` the one that it brings about (null: none)
 --   event     {n, unit, id, room, major, minor, type, state_key, sender, sent_at, content, in_force, updates, relates_to,
 --              redacts, inserted_after, actor, device, action, suppressed, auth_version, signatures}, n from 0 in the order of
@@ -256,6 +256,14 @@ BEGIN
     FROM jsonb_to_recordset(batch -> 'units')
       AS unit(n integer, user_id text, device_id text, action_id text, request_hash text, answer_ids jsonb)
     WHERE unit.n = ANY (accepted) AND unit.action_id IS NOT NULL;
+
+    -- Ids of single events of a batch: none of them is ever used for something else. [ACT-2]
+    INSERT INTO action (user_id, device_id, action_id, request_hash, event_ids)
+    SELECT unit.user_id, unit.device_id, part.action_id, unit.request_hash, ARRAY[part.event_id]
+    FROM jsonb_to_recordset(batch -> 'units')
+      AS unit(n integer, user_id text, device_id text, request_hash text, parts jsonb)
+    CROSS JOIN LATERAL jsonb_to_recordset(unit.parts) AS part(action_id text, event_id text)
+    WHERE unit.n = ANY (accepted);
   END IF;
 
   IF bridged THEN

@@ -12,7 +12,7 @@ import { findAction, type BatchUnit } from "../../store/append.ts";
 import type { Connection, Database } from "../../store/database.ts";
 import { eventsById } from "../../store/events.ts";
 import { loadAuthority, type Authorities } from "../append/authorities.ts";
-import type { AppendOutcome, Writer } from "../append/writer.ts";
+import { actionIdUsed, type AppendOutcome, type Writer } from "../append/writer.ts";
 import { authorise } from "../rules/authorise.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
 import { checkSize } from "../rules/size.ts";
@@ -179,7 +179,7 @@ async function answer(
       return outcome.events.length > 0 ? outcome.events : eventsInOrder(tools, answerIds);
     case "repeated":
       if (outcome.requestHash !== requestHash) {
-        throw new HearthError("CONFLICT", "actionId: was used for another request.", { field: "actionId" });
+        throw actionIdUsed();
       }
       return eventsInOrder(tools, outcome.eventIds);
     case "stale":
@@ -230,13 +230,16 @@ function unitOf(
       authVersion: movesAuth(draft) ? ++version : null,
     };
   });
+  const parts = events.flatMap(({ actionId, eventId }) =>
+    actionId !== undefined && actionId !== action?.actionId ? [{ actionId, eventId }] : [],
+  );
   const moved = version !== (room.version ?? 0);
   return {
     roomId,
     version: room.version,
     nextVersion: moved ? version : null,
     newRoom,
-    action,
+    action: action && { ...action, parts },
     answerIds: events.map((event) => event.eventId),
     events,
     rejects,

@@ -44,8 +44,11 @@ export async function sendMessage(tools: ActionTools, requester: Requester, give
 /** Sends up to 100 message events, all or nothing, in order, at neighbouring places of the stream. [ACT-8] */
 export async function sendMessages(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent[]> {
   const input = check(sendMessagesInput, given);
-  // A batch that names none itself is known by the action id of its first message.
-  const actionId = input.actionId ?? input.messages[0]?.actionId;
+  const ids = input.messages.map((each) => each.actionId ?? null);
+  const repeated = ids.findIndex((id, index) => id !== null && ids.indexOf(id) < index);
+  if (repeated >= 0) throw badInput(`messages.${repeated}.actionId`, "is that of another message of the batch");
+  // A batch that names none itself is known by the first action id of its messages.
+  const actionId = input.actionId ?? ids.find((id) => id !== null);
   return send(tools, requester, "sendMessages", { ...input, actionId }, (index) => `messages.${index}`);
 }
 

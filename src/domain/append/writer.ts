@@ -152,6 +152,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
     if (/event_(room_id_major_minor|event_id)_key/.test(message)) {
       // Another process took the place, or has appended the same prepared event: planned anew, the action knows. [ACT-13]
       batch[0]!.resolve({ outcome: "stale" });
+    } else if (message.includes("action_pkey")) {
+      // That of the unit itself was looked for: it is one of a part of it.
+      batch[0]!.reject(actionIdUsed());
     } else if (message.includes("room_alias_pkey")) {
       batch[0]!.reject(new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" }));
     } else {
@@ -255,6 +258,11 @@ function outcomeOf(result: BatchResult, index: number, events: StoredEvent[]): A
     case "stale":
       return { outcome: "stale" };
   }
+}
+
+/** An action id comes back with something else than before. [ACT-2] */
+export function actionIdUsed(): HearthError {
+  return new HearthError("CONFLICT", "actionId: was used for another request.", { field: "actionId" });
 }
 
 function unreachable(): HearthError {

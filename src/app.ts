@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { isLoopback, type Config } from "./config.ts";
 import { createAccounts } from "./domain/accounts.ts";
 import { createAdmin } from "./domain/admin.ts";
+import { resumeDeletions } from "./domain/actions/deleteRoom.ts";
 import { rejectEvent } from "./domain/actions/rejectEvent.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
@@ -126,6 +127,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     policyTools && config.policy?.review
       ? await createReview({ ...policyTools, database, head, processId, reject })
       : null;
+  resumeDeletions(domain.tools).catch((error: unknown) => log.error({ error }, "deleting a room went no further"));
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
   const server = createHttpServer(graphql, log, { path: graphqlPath, origins });

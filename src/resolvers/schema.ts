@@ -18,6 +18,7 @@ import "./messages.ts";
 import "./markers.ts";
 import "./preparedMessages.ts";
 import "./rejections.ts";
+import "./roomDeletion.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";

@@ -11,6 +11,22 @@ ALTER TABLE membership_period ADD COLUMN effective text COLLATE "C";
 ALTER TABLE visibility_period ADD COLUMN effective text COLLATE "C";
 
 ALTER TABLE room ADD COLUMN deleted_at timestamptz(3);
+CREATE INDEX room_deleted ON room (room_id) WHERE deleted_at IS NOT NULL;
+
+-- Closes a room for good: it is there for nobody any more, and its aliases are free. Under the append lock, and with a new
+-- version, so that whatever was authorised before is stale. Closing it again changes nothing. False when there is none.
+CREATE FUNCTION close_room(in_room text, closed_at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM append_lock();
+  UPDATE room SET deleted_at = coalesce(deleted_at, closed_at), published = false,
+    auth_version = auth_version + CASE WHEN deleted_at IS NULL THEN 1 ELSE 0 END
+  WHERE room_id = in_room;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  DELETE FROM room_alias WHERE room_id = in_room;
+  RETURN true;
+END $$;
 
 -- Who acted, where the server is the sender of what they brought about. [EVS-8, ACT-15]
 ALTER TABLE event ADD COLUMN action_user text COLLATE "C";

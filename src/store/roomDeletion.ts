@@ -1,0 +1,55 @@
+import { query, type Connection } from "./database.ts";
+
+/** Closes a room for good; see `close_room` in the migrations. False when there is none. */
+export async function closeRoom(connection: Connection, roomId: string, now: Date): Promise<boolean> {
+  const [row] = await query<{ closed: boolean }>(connection, "SELECT close_room($1, $2) AS closed", roomId, now);
+  return row!.closed;
+}
+
+/** Closed rooms that aren't erased yet. */
+export async function closedRooms(connection: Connection): Promise<string[]> {
+  const rows = await query<{ room_id: string }>(
+    connection,
+    `SELECT room_id FROM room WHERE deleted_at IS NOT NULL
+       AND EXISTS (SELECT FROM current_state WHERE current_state.room_id = room.room_id)`,
+  );
+  return rows.map((row) => row.room_id);
+}
+
+/** The auth version of a closed room. */
+export async function closedVersion(connection: Connection, roomId: string): Promise<number> {
+  const { authVersion } = await connection.room.findUniqueOrThrow({ where: { roomId }, select: { authVersion: true } });
+  return Number(authVersion);
+}
+
+/** Up to `limit` users who have to be told that a closed room is gone. */
+export async function presentUsers(connection: Connection, roomId: string, limit: number): Promise<string[]> {
+  const members = await connection.member.findMany({
+    where: { roomId, membership: { in: ["join", "invite", "knock"] } },
+    select: { userId: true },
+    take: limit,
+  });
+  return members.map(({ userId }) => userId);
+}
+
+/** Erases up to `limit` events of a closed room; those by which users hold a membership stay. Gives how many there were. */
+export async function eraseEvents(connection: Connection, roomId: string, limit: number): Promise<number> {
+  return connection.$executeRawUnsafe(
+    `DELETE FROM event WHERE position IN (
+       SELECT event.position FROM event WHERE event.room_id = $1
+         AND NOT EXISTS (SELECT FROM member WHERE member.room_id = $1 AND member.event_id = event.event_id)
+       LIMIT $2::integer)`,
+    roomId,
+    limit,
+  );
+}
+
+/** Erases what else tells of a closed room but its memberships, which tell their users that they left. */
+export async function eraseRest(connection: Connection, roomId: string): Promise<void> {
+  const where = { where: { roomId } };
+  await connection.relation.deleteMany(where);
+  await connection.marker.deleteMany(where);
+  await connection.currentState.deleteMany(where);
+  await connection.visibilityPeriod.deleteMany(where);
+  await connection.appServiceRoom.deleteMany(where);
+}

@@ -5,7 +5,7 @@ export const maxDepth = 64;
 
 /**
  * Canonical JSON: no white space, keys in code-point order, integers within ±(2^53−1) only. [EV-8]
- * Throws `BAD_INPUT` naming the place below `field` for anything else: fractions, NUL, lone surrogates, depth over 64.
+ * Throws `BAD_INPUT` naming the place below `field` ("": the input itself) for anything else: fractions, NUL, lone surrogates, depth over 64.
  * Keys whose value is undefined are left out. It keeps its own stack, so hostile nesting can't exhaust the real one.
  */
 export function canonicalJson(value: unknown, field: string, depthLimit = maxDepth): string {
@@ -22,9 +22,9 @@ export function canonicalJson(value: unknown, field: string, depthLimit = maxDep
       text += scalar(value, path);
       continue;
     }
-    if (depth > depthLimit) throw badInput(field, `is nested deeper than ${depthLimit} levels`);
+    if (depth > depthLimit) throw badInput(field || "input", `is nested deeper than ${depthLimit} levels`);
     const entries: [prefix: string, value: unknown, path: string][] = Array.isArray(value)
-      ? value.map((item, index) => ["", item, `${path}.${index}`])
+      ? value.map((item, index) => ["", item, below(path, String(index))])
       : sortedEntries(value, path);
     const [open, close] = Array.isArray(value) ? "[]" : "{}";
     text += open;
@@ -42,7 +42,11 @@ function sortedEntries(object: object, path: string): [string, unknown, string][
   return Object.entries(object)
     .filter(([, item]) => item !== undefined)
     .sort(([a], [b]) => compareCodePoints(a, b))
-    .map(([key, item]) => [`${text(key, path)}:`, item, `${path}.${key}`]);
+    .map(([key, item]) => [`${text(key, path)}:`, item, below(path, key)]);
+}
+
+function below(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
 }
 
 function scalar(value: unknown, path: string): string {

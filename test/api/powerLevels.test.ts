@@ -233,5 +233,5 @@ test("[EV-9] [CRE-1] whoever makes a room is told which of its levels they may n
   const create = "mutation ($input: CreateRoomInput!) { createRoom(input: $input) { room { id } } }";
   const equal = { users: { [ann.userId]: 100, [bob.userId]: 100 } };
   const { errors } = await ann.ask(create, { input: { state: [{ type, content: equal }] } });
-  expect(errors?.[0]).toMatchObject({ extensions: { code: "FORBIDDEN", field: `users.${bob.userId}` } });
+  expect(errors?.[0]).toMatchObject({ extensions: { code: "FORBIDDEN", field: `state.0.users.${bob.userId}` } });
 });

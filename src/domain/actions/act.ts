@@ -71,7 +71,7 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
   const { requester, input } = action;
   const { actionId = null, ...request } = input;
   const requestHash = createHash("sha256")
-    .update(`${action.name} ${canonicalJson(request, "input", 2 * maxDepth)}`)
+    .update(`${action.name} ${canonicalJson(request, "", 2 * maxDepth)}`)
     .digest("base64url");
   const key = actionId === null ? null : { userId: requester.userId, deviceId: requester.deviceId, actionId };
 

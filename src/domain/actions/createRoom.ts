@@ -97,7 +97,8 @@ function draftsOf(
     type,
     stateKey: emptyStateKey,
     sender: creator,
-    content: canonicalJson(content, type),
+    // Its keys are those of the input.
+    content: canonicalJson(content, ""),
   });
   const joinRule = input.joinRule ?? (input.published ? "public" : "invite");
   return [

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check } from "../../model/check.ts";
-import { HearthError, roomNotFound } from "../../model/errors.ts";
+import { roomNotFound } from "../../model/errors.ts";
 import type { EventDraft } from "../../model/event.ts";
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";

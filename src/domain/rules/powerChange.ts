@@ -3,7 +3,15 @@ import type { EventDraft } from "../../model/event.ts";
 import { levelFor, levelOf, powerLevels } from "../../model/power.ts";
 import type { RoomAuthority } from "./authority.ts";
 
-const requirements = ["eventsDefault", "stateDefault", "invite", "kick", "ban", "redact"] as const;
+/** What acts require: our names, and those of the content's keys. */
+const requirements = {
+  eventsDefault: "events_default",
+  stateDefault: "state_default",
+  invite: "invite",
+  kick: "kick",
+  ban: "ban",
+  redact: "redact",
+} as const;
 
 /**
  * Holds a change of the power levels to EV-9: nobody grants or removes a level at or above their own, except lowering
@@ -23,7 +31,9 @@ export function checkPowerChange(event: EventDraft, room: RoomAuthority): void {
     checkGrant(`users.${userId}`, old, next, own);
   }
 
-  for (const key of requirements) checkRequirement(key, before[key], after[key], own);
+  for (const [name, key] of Object.entries(requirements) as [keyof typeof requirements, string][]) {
+    checkRequirement(key, before[name], after[name], own);
+  }
   for (const type of new Set([...Object.keys(before.events), ...Object.keys(after.events)])) {
     // Without an entry of its own a type requires what its kind does, and any type may be of either kind.
     for (const isState of [true, false]) {

@@ -110,7 +110,7 @@ describe("[EVS-6] inserting into the past of a room", () => {
     const before = await count();
     const refusals = [
       [{ ...input, insertAfter: "$nothing" }, "NOT_FOUND"],
-      [{ ...input, insertAfter: await (await room()).one }, "NOT_FOUND"],
+      [{ ...input, insertAfter: (await room()).one }, "NOT_FOUND"],
       [{ ...input, events: [] }, "BAD_INPUT"],
       [{ ...input, events: [said("a"), { ...said("b"), sentAt: -1 }] }, "BAD_INPUT"],
       [{ ...input, events: [said("a"), { sentAt: 1 }] }, "BAD_INPUT"],

@@ -8,6 +8,7 @@ import {
   InviteUserDocument,
   JoinRoomDocument,
   LeaveRoomDocument,
+  MarkReadDocument,
   PageDocument,
   RoomsDocument,
   SendTextDocument,
@@ -63,9 +64,13 @@ export class Chat {
     }
     this.#numbered = rooms.map(({ id }) => id);
     if (rooms.length === 0) this.#print("You are in no room yet: /create NAME or /join ID.");
-    for (const [index, { id, title, memberCount, lastActivityAt }] of rooms.entries()) {
-      const people = memberCount === 1 ? "1 member" : `${memberCount} members`;
-      const facts = lastActivityAt === null ? people : `${people}, ${timeOf(lastActivityAt)}`;
+    for (const [index, { id, title, memberCount, lastActivityAt, unread }] of rooms.entries()) {
+      const facts = [
+        memberCount === 1 ? "1 member" : `${memberCount} members`,
+        ...(lastActivityAt === null ? [] : [timeOf(lastActivityAt)]),
+        ...(unread.count === 0 ? [] : [`${unread.count} unread`]),
+        ...(unread.highlight === 0 ? [] : [`${unread.highlight} for you`]),
+      ].join(", ");
       this.#print(`${String(index + 1).padStart(3)}  ${this.#bold(safeLine(title))} (${facts})  ${this.#dim(id)}`);
     }
     for (const invite of invites) this.#announce(invite);
@@ -139,7 +144,7 @@ export class Chat {
     const gone = new Set(left.map(({ roomId }) => roomId));
     for (const event of events) {
       const title = event.roomId === null ? undefined : titles.get(event.roomId);
-      if (event.roomId !== null && event.roomId === this.#room?.id) this.#showNew(event, this.#room);
+      if (event.roomId !== null && event.roomId === this.#room?.id) await this.#showNew(event, this.#room);
       else if (isMessage(event) && event.roomId !== null) this.#showElsewhere(event, title ?? event.roomId);
     }
     for (const invite of invites) this.#announce(invite);
@@ -150,10 +155,22 @@ export class Chat {
     if (limited) await this.#startOver();
   }
 
-  #showNew(event: ShownEvent, room: OpenRoom): void {
+  async #showNew(event: ShownEvent, room: OpenRoom): Promise<void> {
     if (event.order === null || event.order <= room.newest) return;
     room.newest = event.order;
     this.#showAll([event]);
+    if (isMessage(event)) await this.#markRead([event]);
+  }
+
+  /** What is on the screen counts as read. Where that can't be told now, the next message that is shown will tell it. */
+  async #markRead(events: readonly ShownEvent[]): Promise<void> {
+    const unread = events.findLast((event) => isMessage(event) && event.senderId !== this.#userId);
+    if (unread === undefined) return;
+    try {
+      await this.#connection.execute(MarkReadDocument, { eventId: unread.id });
+    } catch (error) {
+      if (!(error instanceof ServerError || error instanceof UnreachableError)) throw error;
+    }
   }
 
   #showElsewhere(event: ShownEvent, title: string): void {
@@ -183,6 +200,7 @@ export class Chat {
     if (page.room.topic !== null) this.#notice(page.room.topic);
     if (page.before !== null) this.#notice("/history shows what was said before.");
     this.#showAll(page.events);
+    await this.#markRead(page.events);
   }
 
   #exit(): void {

@@ -35,7 +35,7 @@ const ContextWindow = builder.objectRef<WindowShape & { stateFilter: Filter }>("
         return stateConnection(domainOf(context).reading, room, {
           ...args,
           filter: stateFilter,
-          markers: false,
+          markers: "none",
         });
       },
     }),

@@ -99,7 +99,7 @@ export function createLoaders(domain: Domain, viewer: Requester | null, batched:
       (group) => {
         const { types, ...paging } = group[0]!.args;
         const rooms = group.map(({ room: view }) => ({ view, at: reading.head.position, since: null }));
-        return stateConnections(reading, rooms, { ...paging, filter: filterOfTypes(types ?? null) });
+        return stateConnections(reading, rooms, { ...paging, filter: filterOfTypes(types ?? null), markers: "now" });
       },
     ),
   );

@@ -57,7 +57,7 @@ async function stateOf({ event, asked }: Entered, args: Paging, context: Context
   if (asked === null) return nothing;
   const { reading } = domainOf(context);
   const room = { view: await roomOf(event, context), at: reading.head.position, since: null };
-  return stateConnection(reading, room, { ...args, filter: asked.stateFilter });
+  return stateConnection(reading, room, { ...args, filter: asked.stateFilter, markers: "sync" });
 }
 
 async function timelineOf({ event, asked }: Entered, context: Context): Promise<EventPage> {

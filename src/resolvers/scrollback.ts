@@ -27,7 +27,7 @@ const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
       complexity: usualPage.state,
       resolve({ view, position, stateFilter }, args, context) {
         const room = { view, at: position, since: null };
-        return stateConnection(domainOf(context).reading, room, { ...args, filter: stateFilter });
+        return stateConnection(domainOf(context).reading, room, { ...args, filter: stateFilter, markers: "sync" });
       },
     }),
     incremental: t.exposeBoolean("incremental"),

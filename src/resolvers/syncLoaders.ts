@@ -36,7 +36,7 @@ export function syncLoaders({ reading, tokens }: Domain, batched: Batched): Sync
     const asked = keys.map((key, index) => ({ ...key, since: known[index]?.incremental ? key.room.since : null }));
     return inCalls(asked, ({ room: { sync }, args }, group) => {
       const rooms: StateOfRoom[] = group.map(({ room, since }) => ({ view: room.view, at: sync.position, since }));
-      return stateConnections(reading, rooms, { ...args, filter: sync.stateFilter });
+      return stateConnections(reading, rooms, { ...args, filter: sync.stateFilter, markers: "sync" });
     });
   });
 

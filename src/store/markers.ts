@@ -187,12 +187,12 @@ export async function countMarkers(
 }
 
 /**
- * SQL of a room's markers as the state of the room holds them for a viewer: of `room` (room_id, at, since), in order, with
+ * SQL of a room's markers as the state of the room holds them for a viewer: of `room` (room_id, since, markers_until), in order, with
  * further conditions. `markersOfJson` reads them. [ACT-11]
  */
 export function markersAsState(viewer: string, conditions: string): string {
   return `SELECT ${markerColumns} FROM marker
-    WHERE marker.room_id = room.room_id AND marker.position <= room.at AND marker.position > room.since
+    WHERE marker.room_id = room.room_id AND marker.position <= room.markers_until AND marker.position > room.since
       AND ${seenBy(viewer)} ${conditions}
     ORDER BY marker.kind, marker.user_id`;
 }

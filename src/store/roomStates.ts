@@ -15,6 +15,8 @@ export interface RoomStateRequest {
     at: number;
     /** Null: the whole state. Else the slots that changed after this position, deleted ones included. [SYN-2] */
     since: number | null;
+    /** Markers are read as they stand now, if they were set up to this position. [ACT-11] */
+    markersUntil: number;
   }[];
   selection: Selection;
   /** Who sees the markers in the state; null leaves them out. [ACT-11] */
@@ -66,7 +68,7 @@ interface FoundState {
 
 function readStates(
   connection: Connection,
-  rooms: readonly { n: number; roomId: string; at: number; since: number | null }[],
+  rooms: readonly (RoomStateRequest["rooms"][number] & { n: number })[],
   { selection, viewer, after, limit }: RoomStateRequest,
   { counted = false } = {},
 ): Promise<FoundState[]> {
@@ -89,6 +91,10 @@ function readStates(
       rooms.map(({ since }) => since ?? 0),
       "bigint[]",
     ),
+    parameters.add(
+      rooms.map(({ markersUntil }) => markersUntil),
+      "bigint[]",
+    ),
   ].join(", ");
   const behind =
     after === null ? null : `(${parameters.add(after.type, "text")}, ${parameters.add(after.stateKey, "text")})`;
@@ -104,7 +110,7 @@ function readStates(
   return query<FoundState>(
     connection,
     `SELECT room.n, state.count + markers.count AS count, state.events, markers.markers
-     FROM unnest(${unnested}) AS room(n, room_id, at, since)
+     FROM unnest(${unnested}) AS room(n, room_id, at, since, markers_until)
      CROSS JOIN LATERAL (
        SELECT count(*)::integer AS count, ${listed("held", 'held.type COLLATE "C", held.state_key COLLATE "C"')} AS events
        FROM (

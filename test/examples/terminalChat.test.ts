@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
 import { startTcpProxy } from "./support/tcpProxy.ts";
+import { until } from "../kit/until.ts";
 import { Terminal } from "./support/terminal.ts";
 
 let server: TestApp;
@@ -50,6 +51,27 @@ test("[EVS-1] [ACT-3] [JOI-1] two terminals make a room, invite, join, chat and 
     for (const text of ["Warm", "/shrug", "Very."]) expect(terminal.count(text)).toBe(1);
   }
   expect(await alice.end()).toBe(0);
+});
+
+test("[ACT-11] the list of rooms tells what is unread, and what was shown isn't", async () => {
+  const carol = await server.user("carol2");
+  const eve = await open("eve");
+  const roomId = await carol.createRoom({ name: "Busy", joinRule: "PUBLIC" });
+  eve.type(`/join ${roomId}`, "/create Elsewhere");
+  await eve.shows("== Elsewhere");
+  await carol.send(roomId, "one");
+  await carol.message(roomId, { content: { text: { body: "two" } }, mentions: ["@eve:localhost"] });
+  await eve.shows("carol2: two");
+  eve.type("/rooms");
+  await eve.shows("2 unread, 1 for you)");
+  eve.type(`/open ${roomId}`);
+  await until(() => eve.count("== Busy") === 2);
+  await carol.send(roomId, "three");
+  await eve.shows("carol2: three");
+  // Opening it read two of them, and the third was read as it came.
+  eve.type("/rooms");
+  await until(() => eve.count("Busy (2 members") === 2);
+  expect(eve.lines.findLast((line) => line.includes("Busy (2 members"))).not.toContain("unread");
 });
 
 test("[SCR-1] [SCR-3] a room opens with the last twenty messages, and pages back to where it begins", async () => {

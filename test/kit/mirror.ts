@@ -95,13 +95,18 @@ export class Mirror {
 
   /**
    * Waits until the mirror has reached the head, or the position given, and expects it to agree with a fresh sync, which
-   * it gives. The user's rooms must be at rest.
+   * it gives. The user's rooms must be at rest; clients that mark what they show may take a moment to come to it.
    */
   async check(position?: number): Promise<Snapshot> {
-    await this.reach(position ?? (await streamHead(this.#domain.reading.connection)));
-    const fresh = await this.snapshot();
-    expectAgreement(this.requester.userId, fresh, this.model);
-    return fresh;
+    const head = (): Promise<number> => streamHead(this.#domain.reading.connection);
+    for (;;) {
+      const reached = position ?? (await head());
+      await this.reach(reached);
+      const fresh = await this.snapshot();
+      if (reached !== (position ?? (await head()))) continue;
+      expectAgreement(this.requester.userId, fresh, this.model);
+      return fresh;
+    }
   }
 
   async #follow(follower: Follower): Promise<void> {

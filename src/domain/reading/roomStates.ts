@@ -10,6 +10,8 @@ import { checkSlotName } from "./state.ts";
 
 /** A room's state without `first` is whole; but no answer holds more events of one room than this. */
 const maxState = 10_000;
+/** Beyond every position. */
+const endless = Number.MAX_SAFE_INTEGER;
 
 /** A room whose state is read at a stream position; with `since` only what changed after it, deleted slots included. */
 export interface StateOfRoom {
@@ -18,12 +20,15 @@ export interface StateOfRoom {
   since: number | null;
 }
 
-/** Which page of the state. `markers: false` leaves them out, since only the present state has any. [ACT-11] */
+/**
+ * Which page of the state. Only the present state has markers: `sync` are those that stood at its position, whatever moved
+ * on since comes down the stream; `now` are those of this moment; `none` leaves them out. [ACT-11]
+ */
 interface StateArguments {
   filter: Filter;
   first?: number | null;
   after?: string | null;
-  markers?: boolean;
+  markers: "sync" | "now" | "none";
 }
 
 /** The filter that lets state of these types pass, each named as it is; null: all state. */
@@ -55,7 +60,7 @@ export async function stateConnections(
   rooms: readonly StateOfRoom[],
   args: StateArguments,
 ): Promise<(() => StateConnection)[]> {
-  const viewer = args.markers === false ? null : (rooms[0]?.view.viewer ?? null);
+  const viewer = args.markers === "none" ? null : (rooms[0]?.view.viewer ?? null);
   const { selection } = args.filter;
   const limit = typeof args.first === "number" ? checkLimit(args.first, "first") : maxState;
   const asked = rooms
@@ -64,6 +69,7 @@ export async function stateConnections(
       index,
       roomId: room.view.roomId,
       at: Math.min(room.view.until ?? room.at, room.at),
+      markersUntil: Math.min(room.view.until ?? endless, args.markers === "sync" ? room.at : endless),
     }))
     .filter(({ roomId }) => passes(selection.rooms, roomId));
   const after =

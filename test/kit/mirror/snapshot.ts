@@ -69,7 +69,7 @@ async function readRooms({ reading }: Domain, sync: InitialSync, rooms: readonly
   const states = await stateConnections(
     reading,
     rooms.map(({ view, since }, index) => ({ view, at: position, since: found[index]!.incremental ? since : null })),
-    { filter: stateFilter },
+    { filter: stateFilter, markers: "sync" },
   );
   const changes = await Promise.all(rooms.map((room) => changedEvents({ reading }, sync, room)));
   const timelines = found.map(({ timeline }) => timeline());

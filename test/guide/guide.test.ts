@@ -61,16 +61,31 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("state.md"), "state.md")).toBe(documentsIn("state.md"));
   });
 
+  test("[ACT-11] [EVS-10] markers.md", async () => {
+    expect(await walk.read(textOf("markers.md"), "markers.md")).toBe(documentsIn("markers.md"));
+  });
+
+  test("[ACT-13] signing.md", async () => {
+    expect(await walk.read(textOf("signing.md"), "signing.md")).toBe(documentsIn("signing.md"));
+  });
+
+  test("[ACC-5] [EVS-7] admin.md", async () => {
+    expect(await walk.read(textOf("admin.md"), "admin.md")).toBe(documentsIn("admin.md"));
+  });
+
   test("no other page", () => {
     expect(pages.sort()).toEqual([
       "README.md",
       "accounts.md",
       "actions.md",
+      "admin.md",
+      "markers.md",
       "members.md",
       "messages.md",
       "reading.md",
       "recipes.md",
       "rooms.md",
+      "signing.md",
       "state.md",
       "syncing.md",
     ]);

@@ -4,21 +4,27 @@ export type Names = Map<string, unknown>;
 const name = /^\$[a-zA-Z]\w*$/;
 const gap = /^…(?: (\d+) more)?$/;
 const repetition = /^(.+)… (\d+) times$/s;
+const invocation = /^(\w+)\((.*)\)$/s;
+
+/** What a function of the page's JavaScript gives; undefined when the page has none of the name. */
+export type Invoke = (name: string, argument: string) => unknown;
 
 /**
- * Puts the values of names in place of them, and the long text in place of `la… 40000 times`. Throws for a name that no
- * answer has given.
+ * Puts the values of names in place of them, the long text in place of `la… 40000 times`, and in place of `sign(json)` what
+ * the page's function gives. Throws for a name that no answer has given.
  */
-export function fill(value: unknown, names: Names): unknown {
+export function fill(value: unknown, names: Names, invoke: Invoke): unknown {
   if (typeof value === "string" && name.test(value)) {
     if (!names.has(value)) throw new Error(`no answer before this gives ${value}`);
     return names.get(value);
   }
   const [, part, times] = (typeof value === "string" && repetition.exec(value)) || [];
   if (part !== undefined) return part.repeat(Number(times));
-  if (Array.isArray(value)) return value.map((each) => fill(each, names));
+  const [, called, argument] = (typeof value === "string" && invocation.exec(value)) || [];
+  if (called !== undefined) return invoke(called, argument!) ?? value;
+  if (Array.isArray(value)) return value.map((each) => fill(each, names, invoke));
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, names)]));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, names, invoke)]));
 }
 
 /**
@@ -71,6 +77,6 @@ function firstOf(comparisons: (() => string | null)[]): string | null {
   return null;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,23 +1,28 @@
 import { Kind, parse } from "graphql";
 
-/** A document of a page, or a further answer on a subscription that is open already. */
+/** A document of a page, a further answer on a subscription that is open already, or a command. */
 export interface Step {
   /** Where the page has it. */
   line: number;
   /** Who runs it, such as `alice` or `alice's phone`. */
   who: string;
   times: number;
-  /** Null for a further answer. */
+  /** Null for a further answer, and for a command. */
   document: { text: string; kind: "query" | "mutation" | "subscription" } | null;
+  /** A command of `package.json` with its parameters, such as `admin -- alice`. */
+  command: string | null;
   variables: Json;
+  /** Of a command its `output`. */
   answer: Json;
 }
 
 export type Json = Record<string, unknown>;
 
+const languages = ["graphql", "json", "sh", "text"] as const;
+
 interface Block {
   line: number;
-  kind: "comment" | "graphql" | "json";
+  kind: "comment" | (typeof languages)[number];
   text: string;
 }
 
@@ -31,9 +36,16 @@ export function stepsOf(page: string, file: string): Step[] {
     throw new Error(`${file}:${after.line}: a ${kind} block is missing after it`);
   };
   for (let comment = blocks.shift(); comment; comment = blocks.shift()) {
+    if (comment.text === "on the server") {
+      const command = take("sh", comment);
+      const answer = { output: take("text", command).text };
+      const [, text = null] = /^npm run (.*)\n$/.exec(command.text) ?? [];
+      steps.push({ line: command.line, who: "", times: 1, document: null, command: text, variables: {}, answer });
+      continue;
+    }
     const [, verb, who, times] = /^(as|next for) ([^,]+?)(?:, (\d+) times)?$/.exec(comment.text) ?? [];
     if (comment.kind !== "comment" || !who) throw new Error(`${file}:${comment.line}: nobody is said to run this`);
-    const step = { line: comment.line, who, times: Number(times ?? 1), variables: {} };
+    const step = { line: comment.line, who, times: Number(times ?? 1), command: null, variables: {} };
     if (verb === "next for") {
       steps.push({ ...step, document: null, answer: jsonOf(take("json", comment), file) });
       continue;
@@ -47,12 +59,14 @@ export function stepsOf(page: string, file: string): Step[] {
   return steps;
 }
 
+const blockPattern = new RegExp(`^ *<!-- ([^\\n]*) -->$|^ *\`\`\`(${languages.join("|")})\\n(.*?)^ *\`\`\`$`, "gms");
+
 function blocksOf(page: string): Block[] {
-  return [...page.matchAll(/^ *<!-- ([^\n]*) -->$|^ *```(graphql|json)\n(.*?)^ *```$/gms)].map((match) => {
+  return [...page.matchAll(blockPattern)].map((match) => {
     const [, comment, language, text] = match;
     const line = page.slice(0, match.index).split("\n").length;
     return comment === undefined
-      ? { line, kind: language as "graphql" | "json", text: text! }
+      ? { line, kind: language as Block["kind"], text: text! }
       : { line, kind: "comment", text: comment };
   });
 }

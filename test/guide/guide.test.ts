@@ -142,6 +142,29 @@ describe("a page that lies is found out", () => {
     expect(text).not.toBe(page);
     await expect(walk.read(text, "page.md")).rejects.toThrow(complaint);
   });
+
+  const command =
+    "<!-- on the server -->\n```sh\nnpm run admin -- bob\n```\n\n```text\n@bob:localhost is an admin now.\n```\n";
+
+  test.each([
+    ["other words of a command", "bob:localhost is", "alice:localhost is", "page.md:2: the command.output"],
+    ["a command that fails", "-- bob", "-- nobody", "There is no user @nobody:localhost"],
+    ["a command that isn't known", "admin --", "start --", "npm run start -- bob isn't known here"],
+  ])("%s", async (_lie, truth, lie, complaint) => {
+    const text = command.replaceAll(truth, lie);
+    expect(text).not.toBe(command);
+    await expect(walk.read(text, "page.md")).rejects.toThrow(complaint);
+  });
+
+  test("a function that gives something else", async () => {
+    const called = page
+      .replaceAll("{ viewer {", "query ($id: ID!) { node(id: $id) { id } viewer {")
+      .replace("```json", '```json\n{ "id": "user()" }\n```\n\n```json')
+      .replace('{\n    "viewer"', '{\n    "node": { "id": "@alice:localhost" }, "viewer"');
+    const code = (name: string): string => `\n\`\`\`js\nexport const user = () => "@${name}:localhost";\n\`\`\`\n`;
+    expect(await walk.read(called + code("alice"), "page.md")).toBe(1);
+    await expect(walk.read(called + code("bob"), "page.md")).rejects.toThrow("data.node.id");
+  });
 });
 
 test.each(pages)("%s links to pages and headings that exist", (page) => {

@@ -1,4 +1,5 @@
 import { lazyEdge, type EventConnection } from "../../model/connection.ts";
+import { eventNotFound } from "../../model/errors.ts";
 import type { AnyEvent, StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import { checkLimit } from "../../model/paging.ts";
@@ -22,7 +23,8 @@ export interface ContextWindow {
 
 /**
  * The window around an event that the reader may see. Where the filter bundles updates, that of an update is its
- * parent's, which holds it. Throws `BAD_INPUT` for limits out of range.
+ * parent's, which holds it. Throws `BAD_INPUT` for limits out of range, and `NOT_FOUND` for a marker's move, which has no
+ * place in its room. [ACT-11]
  */
 export async function contextWindow(
   reading: Reading,
@@ -30,6 +32,7 @@ export async function contextWindow(
   event: StoredEvent,
   args: { before: number; after: number; filter: Filter },
 ): Promise<ContextWindow> {
+  if (event.marker !== null) throw eventNotFound();
   const { filter } = args;
   const limits = { before: checkLimit(args.before, "before"), after: checkLimit(args.after, "after") };
   const middle = filter.selection.hidesUpdates ? await rootOf(reading, view, event) : event;

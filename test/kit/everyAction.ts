@@ -8,8 +8,10 @@ import {
   type GraphQLSchema,
 } from "graphql";
 import type { Client } from "./client.ts";
+import { sql } from "./database.ts";
+import { newKey, prepare, signed } from "./signing.ts";
 
-/** Who an action needs: the one who acts, and somebody else. */
+/** Who an action needs: the one who acts, an admin of the server, and somebody else. */
 export interface Cast {
   actor: Client;
   other: Client;
@@ -17,7 +19,7 @@ export interface Cast {
 
 export type Input = Record<string, unknown>;
 
-/** One mutation that makes events: how it comes to be possible, and what to ask for. */
+/** One mutation that makes events or moves a marker: how it comes to be possible, and what to ask for. */
 export interface ActionRow {
   /** Makes all that the action needs, in a room of its own; gives an input that it takes once, without an action id. */
   prepare(cast: Cast): Promise<Input>;
@@ -139,7 +141,67 @@ export const everyAction: Record<string, ActionRow> = {
     prepare: async (cast) => ({ roomId: await sharedRoom(cast), path: ["kick"], value: 40 }),
     otherwise: (input) => ({ ...input, value: 41 }),
   },
+  setMarker: {
+    prepare: async (cast) => ({ eventId: await cast.other.send(await sharedRoom(cast), "to be read"), kind: "READ" }),
+    otherwise: (input) => ({ ...input, kind: "DELIVERED" }),
+    outcome: "marker { id eventId }",
+  },
+  rejectEvent: {
+    prepare: async (cast) => {
+      const roomId = await sharedRoom(cast);
+      await cast.actor.setState(roomId, "m.room.topic", { topic: "tea" });
+      return { eventId: await cast.actor.setState(roomId, "m.room.topic", { topic: "spam" }) };
+    },
+    otherwise: withReason,
+    outcome: "redaction { id }",
+  },
+  sendPreparedMessage: {
+    prepare: async (cast) => {
+      const prepared = await prepare(cast.actor, await sharedRoom(cast), text("signed"));
+      return { prepared: prepared.prepared, signatures: await signed(cast.actor, await newKey(), prepared) };
+    },
+    // Nobody registered such a key, so that anything may be its signature.
+    otherwise: (input) => ({ ...input, signatures: eachSigner(input, () => ({ "ed25519:other": "A".repeat(86) })) }),
+    refused: (input) => ({ ...input, signatures: eachSigner(input, () => ({ "ed25519:other": "short" })) }),
+  },
 };
+
+function eachSigner({ signatures }: Input, sign: () => Input): Input {
+  return Object.fromEntries(Object.keys(signatures as Input).map((signer) => [signer, sign()]));
+}
+
+/** What an action has made: an event, or the move of a marker to one. */
+export interface Made {
+  /** Of the event, or of the one that the stream carries for the move. */
+  id: string;
+  roomId: string;
+  /** The event that the outcome names. */
+  outcomeId: string;
+  moved: boolean;
+}
+
+/** All that was made under an action id of a device, and how much there is of everything in the store. */
+export async function madeUnder(
+  databaseUrl: string,
+  actionId: string,
+  { userId, deviceId }: { userId: string; deviceId: string },
+): Promise<{ made: Made[]; total: number }> {
+  const rows = await sql<Made & { mine: boolean }>(
+    databaseUrl,
+    `SELECT id, room_id AS "roomId", outcome_id AS "outcomeId", moved,
+       action_id IS NOT DISTINCT FROM $1 AND user_id = $2 AND device_id = $3 AS mine
+     FROM (
+       SELECT event_id AS id, room_id, event_id AS outcome_id, false AS moved, position,
+         action_id, coalesce(action_user, sender) AS user_id, action_device AS device_id
+       FROM event
+       UNION ALL
+       SELECT move_id, room_id, event_id, true, position, action_id, user_id, action_device FROM marker
+     ) AS all_made ORDER BY position`,
+    [actionId, userId, deviceId],
+  );
+  const made = rows.filter((row) => row.mine);
+  return { made: made.map(({ mine: _mine, ...each }) => each), total: rows.length };
+}
 
 /** The document and the variables of an action. */
 export function request(name: string, input: Input, { actionId, ...more }: { actionId?: string } & Input = {}) {
@@ -177,7 +239,10 @@ function mutations(): Record<string, GraphQLField<unknown, unknown>> {
   return printed.getMutationType()!.getFields();
 }
 
-/** Names of the mutations whose input takes such a key, in itself or in what it holds, by the printed schema. */
+/**
+ * Names of the mutations whose input takes such a key, in itself or in what it holds, by the printed schema. Without
+ * `prepareMessage`, which stores nothing: the action id goes with the message to `sendPreparedMessage`. [ACT-13]
+ */
 export function mutationsThatTake(key: "actionId" | "suppressOnStream"): string[] {
   const takes = (type: GraphQLInputObjectType): boolean =>
     Object.entries(type.getFields()).some(([name, field]) => {
@@ -192,5 +257,6 @@ export function mutationsThatTake(key: "actionId" | "suppressOnStream"): string[
       }),
     )
     .map(([name]) => name)
+    .filter((name) => name !== "prepareMessage")
     .sort();
 }

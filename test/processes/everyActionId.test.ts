@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freshDatabase } from "../kit/app.ts";
 import { Client, type Answer } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
-import { everyAction, mutationsThatTake, refusedInput, request, type Input } from "../kit/everyAction.ts";
+import { everyAction, madeUnder, mutationsThatTake, refusedInput, request, type Input } from "../kit/everyAction.ts";
 import { until } from "../kit/until.ts";
 import { startLossyProxy } from "./support/lossyProxy.ts";
 import { startServer, type ServerProcess } from "./support/serverProcess.ts";
@@ -19,7 +19,7 @@ let bob: Client;
 
 beforeAll(async () => {
   databaseUrl = await freshDatabase();
-  servers = await Promise.all([startServer({ DATABASE_URL: databaseUrl }), startServer({ DATABASE_URL: databaseUrl })]);
+  servers = await startBoth();
   alice = await Client.register(servers[0]!.address, "alice");
   tablet = await Client.login(servers[0]!.address, "alice", "tablet");
   bob = await Client.register(servers[0]!.address, "bob");
@@ -28,6 +28,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all((servers ?? []).map((server) => server.stop()));
 });
+
+function start(url: string): Promise<ServerProcess> {
+  return startServer({ DATABASE_URL: url, HEARTH_ADMINS: "alice,bob" });
+}
+
+function startBoth(): Promise<ServerProcess[]> {
+  return Promise.all([start(databaseUrl), start(databaseUrl)]);
+}
 
 /** The same device, asking another process. */
 function at(address: string, { token, userId, deviceId }: Client): Client {
@@ -52,20 +60,16 @@ function prepare(name: string, actor = alice, other = bob): Promise<Input> {
   return everyAction[name]!.prepare({ actor: at(here, actor), other: at(here, other) });
 }
 
-/** Events with an action id, which are all that the action made, and how many events there are at all. */
-async function stored(actionId: string, { userId, deviceId } = alice): Promise<{ ids: string[]; total: number }> {
-  const rows = await sql<{ event_id: string; mine: boolean }>(
-    databaseUrl,
-    `SELECT event_id, action_id IS NOT DISTINCT FROM $1 AND action_device = $2 AND sender = $3 AS mine
-     FROM event ORDER BY position`,
-    [actionId, deviceId, userId],
-  );
-  return { ids: rows.filter((row) => row.mine).map((row) => row.event_id), total: rows.length };
+/** What was made with an action id, which is all that the action made, and how much there is of everything. */
+async function stored(actionId: string, client = alice): Promise<{ ids: string[]; moves: string[]; total: number }> {
+  const { made, total } = await madeUnder(databaseUrl, actionId, client);
+  return { ids: made.map((each) => each.outcomeId), moves: made.map((each) => each.id), total };
 }
 
-/** The ids in an outcome. */
+/** The ids of the events in an outcome; that of a marker names the one that it covers. */
 function idsOf(outcome: Outcome): string[] {
-  return (Array.isArray(outcome) ? outcome : [outcome]).map((each) => (each as { id: string }).id);
+  const each = (Array.isArray(outcome) ? outcome : [outcome]) as { id: string; eventId?: string }[];
+  return each.map(({ id, eventId }) => eventId ?? id);
 }
 
 /** That the outcome is an event or several, of those that the action stored. */
@@ -141,7 +145,7 @@ test("[ACT-2] after a restart the first outcomes still stand", async () => {
   }
   const { total } = await stored("");
   await Promise.all(servers.map((server) => server.kill()));
-  servers = await Promise.all([startServer({ DATABASE_URL: databaseUrl }), startServer({ DATABASE_URL: databaseUrl })]);
+  servers = await startBoth();
   for (const [name, { input, outcome }] of done) {
     for (const server of [0, 1]) expect(await perform(name, input, `kept-${name}`, alice, server)).toEqual(outcome);
     expect(await perform(name, everyAction[name]!.otherwise(input), `kept-${name}`, alice)).toBe("CONFLICT");
@@ -161,7 +165,7 @@ test(
     for (let round = 0; left.size > 0; round++) {
       expect(round).toBeLessThan(names.length);
       const proxy = await startLossyProxy(databaseUrl);
-      const doomed = await startServer({ DATABASE_URL: proxy.url });
+      const doomed = await start(proxy.url);
       const ask = (name: string, input: Input, actionId: string): Promise<Outcome> => {
         const { query, variables } = request(name, input, { actionId });
         return at(doomed.address, alice)

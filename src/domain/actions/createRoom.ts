@@ -6,10 +6,9 @@ import { badInput } from "../../model/errors.ts";
 import { emptyStateKey, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { alias, serverOf, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { findAction } from "../../store/append.ts";
-import { eventsById } from "../../store/events.ts";
 import { RoomAuthority } from "../rules/authority.ts";
 import { act, authoriseAll, commonInput, type ActionTools } from "./act.ts";
+import { roomDoneIn } from "./lookUps.ts";
 import { membershipDraft, mustExist } from "./membership.ts";
 import { stateDraft, stateInput } from "./setStates.ts";
 
@@ -36,8 +35,8 @@ export async function createRoom(tools: ActionTools, requester: Requester, given
   if (input.alias && serverOf(input.alias) !== tools.serverName) {
     throw badInput("alias", `is not one of this server, ${tools.serverName}`);
   }
-  await mustExist(tools.database.reader, invitees, "invite");
-  const roomId = (await roomMadeBefore(tools, requester, input.actionId)) ?? tools.ids.roomId(tools.serverName);
+  // A repeated action leads to the room that it made first. [ACT-2]
+  const roomId = (await roomDoneIn(tools, requester, input.actionId)) ?? tools.ids.roomId(tools.serverName);
   const drafts = draftsOf(tools, requester.userId, input, invitees);
   const newRoom = {
     creator: requester.userId,
@@ -51,7 +50,8 @@ export async function createRoom(tools: ActionTools, requester: Requester, given
     input,
     roomId,
     makesRoom: true,
-    plan() {
+    async plan(_known, connection) {
+      await mustExist(connection, invitees, "invite");
       const room = new RoomAuthority(
         {
           roomId,
@@ -67,18 +67,6 @@ export async function createRoom(tools: ActionTools, requester: Requester, given
     },
   });
   return event!;
-}
-
-/** A repeated action leads to the room that it made first. [ACT-2] */
-async function roomMadeBefore(
-  tools: ActionTools,
-  { userId, deviceId }: Requester,
-  actionId: string | null | undefined,
-): Promise<string | null> {
-  if (!actionId) return null;
-  const done = await findAction(tools.database.reader, { userId, deviceId, actionId });
-  const [event] = done ? await eventsById(tools.database.reader, done.eventIds) : [];
-  return event?.roomId ?? null;
 }
 
 /** The first event makes the room and answers to no rule; all that follow do. */

@@ -6,6 +6,7 @@ import { alias, eventId, roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { roomOfAlias } from "../../store/rooms.ts";
 import { commonInput, type ActionTools } from "./act.ts";
+import { roomDoneIn } from "./lookUps.ts";
 import { changeMembership } from "./membership.ts";
 import { roomOfInviteOrAction } from "./rejectInvite.ts";
 
@@ -42,7 +43,9 @@ async function roomOfTarget(
   if (target.roomId) return target.roomId;
   if (target.inviteEventId) return roomOfInviteOrAction(tools, requester, { eventId: target.inviteEventId, actionId });
   if (!target.alias) throw badInput("target", "names neither a room, nor an alias, nor an invite");
-  const found = await roomOfAlias(tools.database.reader, target.alias);
+  // An alias may be deleted, or lead elsewhere, after it was used.
+  const found =
+    (await roomOfAlias(tools.database.reader, target.alias)) ?? (await roomDoneIn(tools, requester, actionId));
   if (found === null) throw new HearthError("NOT_FOUND", "alias: leads to no room.", { field: "alias" });
   return found;
 }

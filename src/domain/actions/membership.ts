@@ -39,6 +39,8 @@ export async function changeMembership(
     membership: Membership;
     /** The membership that makes the action unnecessary. */
     unless?: Membership;
+    /** `NOT_FOUND` unless the target has an account here. */
+    targetMustExist?: boolean;
   },
 ): Promise<StoredEvent> {
   const [event] = await act(tools, {
@@ -48,6 +50,7 @@ export async function changeMembership(
     roomId: change.roomId,
     userIds: [change.target],
     async plan(known, connection) {
+      if (change.targetMustExist === true) await mustExist(connection, [change.target], "userId");
       const room = present(known);
       if (change.unless !== undefined && room.membership(change.target) === change.unless) {
         const eventId = await membershipEventId(connection, change.roomId, change.target);

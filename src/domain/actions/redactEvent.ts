@@ -1,16 +1,15 @@
 import { z } from "zod";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check } from "../../model/check.ts";
-import { badInput, eventNotFound } from "../../model/errors.ts";
+import { badInput } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { Connection } from "../../store/database.ts";
 import { updatesOf } from "../../store/relations.ts";
-import { eventsById } from "../../store/events.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
-import { accessToRooms, maySee } from "../reading/views.ts";
 import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 import { reason } from "./membership.ts";
 
 const redactEventInput = z.strictObject({ ...commonInput, eventId, reason });
@@ -22,30 +21,30 @@ const redactEventInput = z.strictObject({ ...commonInput, eventId, reason });
  */
 export async function redactEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
   const input = check(redactEventInput, given);
-  const [target] = await eventsById(tools.database.reader, [input.eventId]);
-  if (target === undefined) throw eventNotFound();
-  const access = await accessToRooms(tools.database.reader, requester.userId, [target.roomId]);
-  if (!maySee(target, access.get(target.roomId))) throw eventNotFound();
-  if (target.content === null) throw badInput("eventId", "names a deletion, which has no content to redact");
-  if (target.type === "m.room.redaction") throw badInput("eventId", "names a redaction, which can't be redacted");
-
   const content = canonicalJson(input.reason ? { reason: input.reason } : {}, "content");
   const [event] = await act(tools, {
     requester,
     name: "redactEvent",
     input,
-    roomId: target.roomId,
+    roomId: await roomOfEvent(tools, requester, input),
     async plan(known, connection) {
+      const target = await redactable(connection, requester.userId, input.eventId);
       const room = present(known);
       const drafts = await redactions(connection, target, { sender: requester.userId, content });
       const append = authoriseAll(drafts, room, tools.serverName);
       authoriseRedaction(requester.userId, target, room);
-      const [now] = await eventsById(connection, [input.eventId]);
-      if (now?.redactedById) return { unchanged: [now.redactedById] };
+      if (target.redactedById !== null) return { unchanged: [target.redactedById] };
       return { append, room };
     },
   });
   return event!;
+}
+
+async function redactable(connection: Connection, userId: string, eventId: string): Promise<StoredEvent> {
+  const target = await visibleEvent(connection, userId, eventId);
+  if (target.content === null) throw badInput("eventId", "names a deletion, which has no content to redact");
+  if (target.type === "m.room.redaction") throw badInput("eventId", "names a redaction, which can't be redacted");
+  return target;
 }
 
 /** The redactions of an event and of what its sender made of it by edits. */

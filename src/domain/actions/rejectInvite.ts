@@ -4,10 +4,9 @@ import { eventNotFound } from "../../model/errors.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { findAction } from "../../store/append.ts";
-import { eventsById } from "../../store/events.ts";
 import { roomOfInvite } from "../../store/rooms.ts";
 import { act, appending, commonInput, type ActionTools } from "./act.ts";
+import { roomDoneIn } from "./lookUps.ts";
 import { membershipDraft } from "./membership.ts";
 
 const rejectInviteInput = z.strictObject({ ...commonInput, eventId });
@@ -29,14 +28,12 @@ export async function rejectInvite(tools: ActionTools, requester: Requester, giv
 /** The invite is gone once it was used: then the action id still leads to the room. [ACT-2] */
 export async function roomOfInviteOrAction(
   tools: ActionTools,
-  { userId, deviceId }: Requester,
+  requester: Requester,
   input: { eventId: string; actionId?: string | null | undefined },
 ): Promise<string> {
-  const roomId = await roomOfInvite(tools.database.reader, userId, input.eventId);
-  if (roomId !== null) return roomId;
-  const { actionId } = input;
-  const done = actionId ? await findAction(tools.database.reader, { userId, deviceId, actionId }) : null;
-  const [event] = done ? await eventsById(tools.database.reader, done.eventIds) : [];
-  if (event === undefined) throw eventNotFound();
-  return event.roomId;
+  const roomId =
+    (await roomOfInvite(tools.database.reader, requester.userId, input.eventId)) ??
+    (await roomDoneIn(tools, requester, input.actionId));
+  if (roomId === null) throw eventNotFound();
+  return roomId;
 }

@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { check } from "../../model/check.ts";
-import { eventNotFound, HearthError } from "../../model/errors.ts";
+import { HearthError } from "../../model/errors.ts";
 import { eventId } from "../../model/ids.ts";
 import { markerKinds, type Marker } from "../../model/marker.ts";
 import type { Requester } from "../../model/requester.ts";
-import { eventsById } from "../../store/events.ts";
 import { markersOfUsers } from "../../store/markers.ts";
-import { accessToRooms, maySee } from "../reading/views.ts";
 import { act, commonInput, present, type ActionTools } from "./act.ts";
+import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 
 const setMarkerInput = z.strictObject({
   ...commonInput,
@@ -25,17 +24,14 @@ const setMarkerInput = z.strictObject({
 export async function setMarker(tools: ActionTools, requester: Requester, given: unknown): Promise<Marker> {
   const input = check(setMarkerInput, given);
   const { userId } = requester;
-  const [event] = await eventsById(tools.database.reader, [input.eventId]);
-  if (event === undefined) throw eventNotFound();
-  const { roomId, place } = event;
-  const access = await accessToRooms(tools.database.reader, userId, [roomId]);
-  if (!maySee(event, access.get(roomId))) throw eventNotFound();
+  const roomId = await roomOfEvent(tools, requester, input);
   await act(tools, {
     requester,
     name: "setMarker",
     input,
     roomId,
-    plan(known) {
+    async plan(known, connection) {
+      const { place } = await visibleEvent(connection, userId, input.eventId);
       const room = present(known);
       if (room.membership(userId) !== "join") throw new HearthError("FORBIDDEN", "You are not in the room.");
       const moveId = tools.ids.eventId(tools.clock.now());

@@ -205,3 +205,29 @@ test(
     }
   },
 );
+
+test.each(["sendPreparedMessage", "setMarker"])(
+  "[ACT-13] [ACT-11] killed between the commit and the answer, %s is found done also without an action id",
+  { timeout: 60_000 },
+  async (name) => {
+    const input = await prepare(name);
+    const { total } = await stored("");
+    const proxy = await startLossyProxy(databaseUrl);
+    const doomed = await start(proxy.url);
+    proxy.holdAnswerTo("append_batch(");
+    const ask = async (address: string): Promise<Outcome> => {
+      const { query, variables } = request(name, input);
+      return outcomeOf(await at(address, alice).ask(query, variables), name);
+    };
+    const asked = ask(doomed.address).catch(() => "no answer");
+    await until(async () => (await stored("")).total === total + 1);
+    await doomed.kill();
+    expect(await asked).toBe("no answer");
+    await proxy.close();
+    const made = await stored("");
+    const outcomes = await Promise.all([0, 1, 2, 3].map((copy) => ask(servers[copy % 2]!.address)));
+    expect(outcomes).toEqual(Array(4).fill(outcomes[0]));
+    expect(outcomes[0]).toEqual(expect.any(Object));
+    expect(await stored("")).toEqual(made);
+  },
+);

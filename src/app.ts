@@ -47,6 +47,7 @@ export interface App {
 const graphqlPath = "/graphql";
 const freshTokenMs = 30_000;
 const ownNoticeMs = 250;
+const deletionsMs = 10 * 60_000;
 
 /** Wires the layers; nothing else does. */
 export async function createApp({ config, database, clock, ids, fetch, log }: AppOptions): Promise<App> {
@@ -127,7 +128,14 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     policyTools && config.policy?.review
       ? await createReview({ ...policyTools, database, head, processId, reject })
       : null;
-  resumeDeletions(domain.tools).catch((error: unknown) => log.error({ error }, "deleting a room went no further"));
+  const finishDeletions = (): void =>
+    void resumeDeletions(domain.tools).then(
+      (failed) => failed.forEach((room) => log.error(room, "deleting a room went no further")),
+      (error: unknown) => log.warn({ error }, "looking for rooms to delete failed"),
+    );
+  finishDeletions();
+  const deletions = setInterval(finishDeletions, deletionsMs);
+  deletions.unref();
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
   const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
@@ -138,6 +146,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     listen: () => listenOn(server, config),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      clearInterval(deletions);
       stream.shutDown();
       await webSockets.close();
       server.closeIdleConnections();

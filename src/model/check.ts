@@ -18,6 +18,11 @@ const problemOf: z.core.$ZodErrorMap = (issue) => {
   return undefined;
 };
 
+/** Text that can be stored as it stands. */
+export const plainText = z
+  .string()
+  .refine((text) => !text.includes("\0") && text.isWellFormed(), "holds a NUL character or a lone surrogate");
+
 /** A JSON object as it stands: zod's own records copy it and lose keys such as `__proto__`. */
 export const jsonObject = z.custom<Record<string, unknown>>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),

@@ -83,6 +83,8 @@ export interface EventDraft {
   sentAt?: number;
   /** The action id of this event of a batch, where it isn't the batch's. [ACT-2] */
   actionId?: string;
+  /** What restores state after a rejection: the event whose content it took. [EVS-7] */
+  restoresId?: EventId;
   /** Where it goes in the past of its room; undefined: at the end. [EVS-6] */
   inserted?: { afterId: EventId; place: Place };
   /** Signatures of users, canonical JSON; an event that is prepared has its id beforehand. [ACT-13] */
@@ -176,7 +178,7 @@ export function clientJson(
 }
 
 /** The `relates_to` list of event JSON. [REL-1] */
-export function relationsJson(relations: EventRelation[]): Record<string, unknown>[] {
+export function relationsJson(relations: readonly EventRelation[]): Record<string, unknown>[] {
   return relations.map(({ type, eventId, key }) => ({ type, event_id: eventId, ...(key === null ? {} : { key }) }));
 }
 

@@ -24,7 +24,7 @@ export function checkSignatures(
   const signers = Object.entries(given).map(([id, keys]) => {
     const field = `signatures.${id}`;
     if (!isUserId(id) && !isServerName(id)) throw badInput(field, "is neither a user id nor a server name");
-    if (id === serverName) throw badInput(field, "is this server, which signs for itself");
+    if (id.toLowerCase() === serverName.toLowerCase()) throw badInput(field, "is this server, which signs for itself");
     if (typeof keys !== "object" || keys === null || Array.isArray(keys)) throw badInput(field, "is no JSON object");
     const signatures = Object.entries(keys);
     if (signatures.length === 0) throw badInput(field, "is empty");

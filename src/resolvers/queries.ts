@@ -135,17 +135,17 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
   if (isEventId(id)) return load.event(id);
   const [kind, payload] = id.split("_", 2);
   const named = opaqueId(payload ?? "");
-  if (kind === "member" && Array.isArray(named)) {
-    const [roomId, userId] = named.map(String);
+  if (kind === "member" && isTexts(named)) {
+    const [roomId, userId] = named;
     const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;
     return room && load.member(room, userId ?? "");
   }
-  if (kind === "marker" && Array.isArray(named)) {
-    const [roomId, userId, markerKind] = named.map(String);
+  if (kind === "marker" && isTexts(named)) {
+    const [roomId, userId, markerKind, reach] = named;
     const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;
     const known = markerKinds.find((each) => each === markerKind);
     const marker = room && known ? await load.marker(room, userId ?? "", known) : null;
-    return marker?.private === named[3] ? marker : null;
+    return marker?.private === (reach === "private") ? marker : null;
   }
   if (kind === "invite" && typeof named === "string" && isEventId(named)) {
     const event = await load.event(named);
@@ -154,6 +154,10 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
   }
   if (kind === "device" && requester && id === deviceNodeId(requester)) return load.device(requester.deviceId);
   return null;
+}
+
+function isTexts(named: unknown): named is string[] {
+  return Array.isArray(named) && named.every((part) => typeof part === "string");
 }
 
 function opaqueId(payload: string): unknown {

@@ -16,9 +16,14 @@ export function eventJson(event: AnyEvent, { format, fields }: Form, context: Co
 
 /** At once where nothing has to be loaded, as for nearly all messages: a page has hundreds of them. */
 function documentOf(event: AnyEvent, format: Form["format"], context: Context): Json | Promise<Json> {
-  if (event.kind !== "EPHEMERAL" && format === "FEDERATION") return context.load.federationJson(event);
+  if (isFederated(event) && format === "FEDERATION") return context.load.federationJson(event);
   if (event.kind !== "STATE" || event.replacesId === null) return clientJson(event, context.requester, null);
   return previousContent(event, context).then((previous) => clientJson(event, context.requester, previous));
+}
+
+/** Markers are told to nobody but clients. [ACT-11] */
+function isFederated(event: AnyEvent): event is StoredEvent {
+  return event.kind !== "EPHEMERAL" && event.marker === null;
 }
 
 /** What the slot held before, where the viewer may see that event. */
@@ -31,7 +36,9 @@ export async function previousContent(event: StoredEvent, context: Context): Pro
 export async function stateJson(event: StoredEvent, { definition }: Filter, context: Context): Promise<Json> {
   const { format, fields } = definition;
   const json =
-    format === "FEDERATION" ? await context.load.federationJson(event) : clientJson(event, context.requester, null);
+    format === "FEDERATION" && isFederated(event)
+      ? await context.load.federationJson(event)
+      : clientJson(event, context.requester, null);
   return fields === null ? json : pickFields(json, fields);
 }
 

@@ -7,7 +7,7 @@ import { Event, Room, User } from "./refs.ts";
 
 /** The node id of a marker: opaque to clients. */
 function markerId({ roomId, userId, kind, private: hidden }: MarkerShape): string {
-  return `marker_${Buffer.from(JSON.stringify([roomId, userId, kind, hidden])).toString("base64url")}`;
+  return `marker_${Buffer.from(JSON.stringify([roomId, userId, kind, hidden ? "private" : "public"])).toString("base64url")}`;
 }
 
 export const Marker = builder.objectRef<MarkerShape>("Marker").implement({
@@ -59,7 +59,7 @@ builder.objectFields(Room, (t) => ({
   }),
   unread: t.field({
     type: UnreadCount,
-    description: "Counting ends at 10,000 events.",
+    description: "Counting ends at the newest 2,000 events.",
     resolve: (room, _args, context) => context.load.unread(room),
   }),
 }));

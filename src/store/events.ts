@@ -4,6 +4,7 @@ import type { Span } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
 import type { Selection } from "../model/selection.ts";
 import { movesBetween, replayedMoves } from "./markers.ts";
+import { isClosed } from "./roomDeletion.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
 
@@ -155,7 +156,7 @@ export async function replayedEvents(
     connection,
     `WITH period AS MATERIALIZED (
        SELECT room_id, from_position, least(coalesce(to_position, ${to}), ${to}) AS to_position, membership, previous,
-         coalesce(effective, membership) = 'join' AS joined
+         coalesce(effective, membership) = 'join' AND NOT ${isClosed("membership_period")} AS joined
        FROM membership_period
        WHERE user_id = ${user} AND (to_position IS NULL OR to_position > ${after}) AND from_position <= ${to}
          AND (${rooms} IS NULL OR room_id = ANY (${rooms}))

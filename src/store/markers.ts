@@ -2,6 +2,7 @@ import { moveEvent, type Marker, type MarkerKind } from "../model/marker.ts";
 import type { MarkerReach, StoredEvent } from "../model/event.ts";
 import type { RoomView } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
+import { isClosed } from "./roomDeletion.ts";
 
 /** A marker with the event that the stream carries for its latest move. */
 export interface PlacedMarker extends Marker {
@@ -129,6 +130,7 @@ export async function replayedMoves(
      ) AS found
      WHERE period.user_id = $1 AND coalesce(period.effective, period.membership) = 'join'
        AND (period.to_position IS NULL OR period.to_position > $3::bigint) AND period.from_position <= $4::bigint
+       AND NOT ${isClosed("period")}
        AND ($2::text[] IS NULL OR period.room_id = ANY ($2::text[]))
      ORDER BY found.position LIMIT $5::integer`,
     request.userId,
@@ -209,7 +211,7 @@ export interface Unread {
 }
 
 /** Events that are looked at for one count, the newest first: no badge shows more. */
-const unreadLookedAt = 10_000;
+const unreadLookedAt = 2_000;
 
 /**
  * Messages by others behind the user's furthest read marker, or behind their join where there is none; without redacted
@@ -235,7 +237,8 @@ export async function countUnread(
      ) AS read ON true
      CROSS JOIN LATERAL (
        SELECT strpos(event.content, '"m.mentions"') > 0 AND strpos(event.content, $5) > 0
-         AND coalesce(event.content::jsonb -> 'm.mentions' -> 'user_ids' ? $5, false) AS mentions
+         AND coalesce(jsonb_typeof(event.content::jsonb #> '{m.mentions,user_ids}') = 'array'
+           AND event.content::jsonb #> '{m.mentions,user_ids}' ? $5, false) AS mentions
        FROM (
          SELECT * FROM event
          WHERE event.room_id = span.room_id AND (event.major, event.minor) >= (span.low, ''::bytea)

@@ -1,4 +1,9 @@
-import { query, type Connection } from "./database.ts";
+import { query, type Connection, type Database } from "./database.ts";
+
+/** The SQL condition that the room of a row was closed: nothing of it is shown but that its members had to leave. */
+export function isClosed(row: string): string {
+  return `EXISTS (SELECT FROM room AS closed WHERE closed.room_id = ${row}.room_id AND closed.deleted_at IS NOT NULL)`;
+}
 
 /** Closes a room for good; see `close_room` in the migrations. False when there is none. */
 export async function closeRoom(connection: Connection, roomId: string, now: Date): Promise<boolean> {
@@ -32,24 +37,33 @@ export async function presentUsers(connection: Connection, roomId: string, limit
   return members.map(({ userId }) => userId);
 }
 
-/** Erases up to `limit` events of a closed room; those by which users hold a membership stay. Gives how many there were. */
-export async function eraseEvents(connection: Connection, roomId: string, limit: number): Promise<number> {
+/** Erases up to `limit` events of a closed room; those by which the server made users leave stay. Gives how many there were. */
+export async function eraseEvents(
+  connection: Connection,
+  roomId: string,
+  serverName: string,
+  limit: number,
+): Promise<number> {
   return connection.$executeRawUnsafe(
     `DELETE FROM event WHERE position IN (
-       SELECT event.position FROM event WHERE event.room_id = $1
-         AND NOT EXISTS (SELECT FROM member WHERE member.room_id = $1 AND member.event_id = event.event_id)
-       LIMIT $2::integer)`,
+       SELECT event.position FROM event WHERE event.room_id = $1 AND NOT (event.sender = $2 AND EXISTS (
+         SELECT FROM member WHERE member.room_id = $1 AND member.event_id = event.event_id))
+       LIMIT $3::integer)`,
     roomId,
+    serverName,
     limit,
   );
 }
 
 /** Erases what else tells of a closed room but its memberships, which tell their users that they left. */
-export async function eraseRest(connection: Connection, roomId: string): Promise<void> {
+export async function eraseRest(reader: Database["reader"], roomId: string): Promise<void> {
   const where = { where: { roomId } };
-  await connection.relation.deleteMany(where);
-  await connection.marker.deleteMany(where);
-  await connection.currentState.deleteMany(where);
-  await connection.visibilityPeriod.deleteMany(where);
-  await connection.appServiceRoom.deleteMany(where);
+  // At once, since state that is left tells that there is more to erase.
+  await reader.$transaction([
+    reader.relation.deleteMany(where),
+    reader.marker.deleteMany(where),
+    reader.visibilityPeriod.deleteMany(where),
+    reader.appServiceRoom.deleteMany(where),
+    reader.currentState.deleteMany(where),
+  ]);
 }

@@ -2,6 +2,7 @@ import type { HistoryVisibility, JoinRule, Membership } from "../model/content/t
 import type { RoomRules } from "../model/room.ts";
 import { query, type Connection } from "./database.ts";
 import { seenBy } from "./markers.ts";
+import { isClosed } from "./roomDeletion.ts";
 
 export interface MembershipPeriod {
   from: number;
@@ -196,7 +197,8 @@ export async function roomsOfUserSince(
        WHERE event.room_id = room.room_id AND (event.major, event.minor) < ($2::bigint + 1, ''::bytea)
        ORDER BY event.major DESC, event.minor DESC LIMIT 1
      ) AS newest ON room.membership = 'join'
-     WHERE room.membership IS NOT NULL`,
+     WHERE room.membership IS NOT NULL
+       AND NOT (room.membership IN ('join', 'invite', 'knock') AND ${isClosed("room")})`,
     userId,
     position,
     since,
@@ -221,6 +223,7 @@ export async function roomsOfUser(
     connection,
     `SELECT room_id, position::float8 AS position, event_id FROM member
      WHERE user_id = $1 AND membership = ANY ($2::text[]) AND ($3::bigint IS NULL OR position < $3::bigint)
+       AND NOT ${isClosed("member")}
      ORDER BY position DESC LIMIT $4::integer`,
     request.userId,
     request.memberships,
@@ -235,7 +238,14 @@ export async function countRoomsOfUser(
   userId: string,
   memberships: readonly Membership[],
 ): Promise<number> {
-  return connection.member.count({ where: { userId, membership: { in: [...memberships] } } });
+  const [row] = await query<{ count: number }>(
+    connection,
+    `SELECT count(*)::integer AS count FROM member
+     WHERE user_id = $1 AND membership = ANY ($2::text[]) AND NOT ${isClosed("member")}`,
+    userId,
+    memberships,
+  );
+  return row!.count;
 }
 
 /** The room behind an alias of this server. [ALI-1] */

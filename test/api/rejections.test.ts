@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
+import { holdAppendLock, sql } from "../kit/database.ts";
+import { until } from "../kit/until.ts";
 
 let server: TestApp;
 let root: Client;
@@ -69,7 +71,98 @@ describe("[EVS-7] a rejected message", () => {
   });
 });
 
+it("[EVS-7] of a rejected redaction the reason is gone, and what it redacted stays so", async () => {
+  const { ann, roomId } = await people();
+  const message = await ann.send(roomId, "one");
+  const redaction = `mutation { redactEvent(input: { eventId: "${message}", reason: "buy pills" }) { event { id } } }`;
+  const { redactEvent } = await ann.do<{ redactEvent: { event: { id: string } } }>(redaction);
+  await rejectEvent(redactEvent.event.id);
+  const read = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on MessageEvent { content redactedBy { id } } } }";
+  const { nodes } = await ann.do<{ nodes: object[] }>(read, { ids: [message, redactEvent.event.id] });
+  expect(nodes).toMatchObject([{ content: {}, redactedBy: { id: redactEvent.event.id } }, { content: {} }]);
+});
+
+it("[EVS-7, REL-4] what is rejected or redacted keeps no text of its sender in its relations", async () => {
+  const { ann, bob, roomId } = await people();
+  await bob.join(roomId);
+  const message = await ann.send(roomId, "one");
+  const [first, second] = [
+    await bob.react(roomId, message, "BUY PILLS"),
+    await bob.react(roomId, message, "MORE PILLS"),
+  ];
+  await rejectEvent(first);
+  await ann.redact(second);
+  for (const id of [first, second]) {
+    const read = await ann.do(
+      "query ($id: ID!) { event(id: $id) { json federated: json(format: FEDERATION) ... on MessageEvent { relatesTo { type eventId key } } } }",
+      { id },
+    );
+    expect(JSON.stringify(read)).not.toContain("PILLS");
+    expect(read).toMatchObject({ event: { relatesTo: [{ type: "m.annotation", eventId: message, key: null }] } });
+  }
+  const stored = await sql(
+    server.databaseUrl,
+    "SELECT relates_to, relation.key FROM event JOIN relation ON child_id = event_id WHERE event_id = ANY ($1)",
+    [[first, second]],
+  );
+  expect(stored).toHaveLength(2);
+  expect(JSON.stringify(stored)).not.toContain("PILLS");
+});
+
 describe("[EVS-7] rejected state", () => {
+  it("in any order and at once leads back to what was never rejected", async () => {
+    for (const order of ["newest first", "oldest first", "at once", "twice at once"]) {
+      const { ann, bob, roomId } = await people();
+      await bob.join(roomId);
+      await ann.setState(roomId, "m.room.topic", { topic: "good" });
+      const spam = [];
+      for (const topic of ["spam 1", "spam 2", "spam 3"]) {
+        spam.push(await ann.setState(roomId, "m.room.topic", { topic }));
+      }
+      const levels = { users: { [ann.userId]: 100, [bob.userId]: 99 } };
+      spam.push(await ann.setState(roomId, "m.room.power_levels", levels));
+      spam.push(await ann.setState(roomId, "m.room.power_levels", { ...levels, users_default: 1 }));
+      const opened = await ann.setState(roomId, "m.room.history_visibility", { history_visibility: "world_readable" });
+      spam.push(opened, await ann.setState(roomId, "m.room.history_visibility", { history_visibility: "joined" }));
+      const ids = order === "newest first" ? spam.toReversed() : order === "twice at once" ? [...spam, ...spam] : spam;
+      const answers: Rejected[] = [];
+      if (order.endsWith("at once")) answers.push(...(await Promise.all(ids.map((eventId) => rejectEvent(eventId)))));
+      else for (const eventId of ids) answers.push(await rejectEvent(eventId));
+      expect(await topic(ann, roomId)).toBe("good");
+      await expect(bob.setState(roomId, "m.room.topic", { topic: "mine" })).rejects.toThrow("FORBIDDEN");
+      const secret = await ann.send(roomId, "secret");
+      const stranger = await server.user(`stranger${number++}`);
+      expect(await stranger.code("query ($id: ID!) { event(id: $id) { id } }", { id: secret })).toBe("NOT_FOUND");
+      // One redaction of each, whoever asked first; and no text of them in what restored them meanwhile.
+      const rows = await sql<{ redacts_id: string; count: string }>(
+        server.databaseUrl,
+        "SELECT redacts_id, count(*) AS count FROM event WHERE redacts_id = ANY ($1) GROUP BY redacts_id",
+        [spam],
+      );
+      expect(rows.map(({ count }) => count)).toEqual(spam.map(() => "1"));
+      const left = await sql(
+        server.databaseUrl,
+        "SELECT event_id FROM event WHERE room_id = $1 AND (content LIKE '%spam%' OR content LIKE '%99%')",
+        [roomId],
+      );
+      expect(left).toEqual([]);
+    }
+  });
+
+  it("doesn't overwrite what is set at the same time", async () => {
+    const { ann, roomId } = await people();
+    await ann.setState(roomId, "m.room.topic", { topic: "good" });
+    const spam = await ann.setState(roomId, "m.room.topic", { topic: "spam" });
+    const lock = await holdAppendLock(server.databaseUrl);
+    const newer = ann.setState(roomId, "m.room.topic", { topic: "newer" });
+    await until(async () => (await lock.waiting()) > 0);
+    const rejected = rejectEvent(spam);
+    await lock.release();
+    await Promise.all([newer, rejected]);
+    expect(await topic(ann, roomId)).toBe("newer");
+    expect((await rejectEvent(spam)).restored).toBeNull();
+  });
+
   it("gives way to what was there before, by an event of the server", async () => {
     const { ann, bob, roomId } = await people();
     await bob.join(roomId);
@@ -231,12 +324,48 @@ describe("[EVS-7, EV-9] a rejected membership or visibility", () => {
 it("[EVS-7] is for admins, and for events that can be rejected", async () => {
   const { ann, roomId } = await people();
   const message = await ann.send(roomId, "one");
-  const redaction = await ann.redact(message);
   expect(await ann.code(reject, { input: { eventId: message } })).toBe("FORBIDDEN");
   expect(await ann.code(reject, { input: { eventId: "$nothing" } })).toBe("FORBIDDEN");
   expect(await server.stranger().code(reject, { input: { eventId: message } })).toBe("UNAUTHENTICATED");
   expect(await root.code(reject, { input: { eventId: "$nothing" } })).toBe("NOT_FOUND");
-  expect(await root.code(reject, { input: { eventId: redaction } })).toBe("BAD_INPUT");
   const [created] = await ann.timeline(roomId);
   expect(await root.code(reject, { input: { eventId: created } })).toBe("BAD_INPUT");
+});
+
+it("[ACT-14, EVS-7] an edit that is under way doesn't bring back what is redacted or rejected", async () => {
+  for (const how of ["redacted first", "edited first", "rejected"]) {
+    const { ann, bob, roomId } = await people();
+    await bob.join(roomId);
+    const message = await bob.send(roomId, "spam");
+    const lock = await holdAppendLock(server.databaseUrl);
+    const first =
+      how === "edited first"
+        ? bob.edit(roomId, message, "more spam")
+        : how === "rejected"
+          ? rejectEvent(message)
+          : ann.redact(message);
+    await until(async () => (await lock.waiting()) > 0);
+    const second = how === "edited first" ? ann.redact(message) : bob.edit(roomId, message, "more spam");
+    // The second is on its way, behind the first.
+    await ann.do("{ viewer { user { id } } }");
+    await lock.release();
+    const outcomes = await Promise.allSettled([first, second]);
+    if (how !== "edited first") expect(String((outcomes[1] as PromiseRejectedResult).reason)).toContain("BAD_INPUT");
+    const rows = await sql(
+      server.databaseUrl,
+      "SELECT event_id FROM event WHERE room_id = $1 AND content LIKE '%spam%'",
+      [roomId],
+    );
+    expect(rows).toEqual([]);
+  }
+});
+
+it("[ACT-14] redacting at once makes one redaction", async () => {
+  const { ann, bob, roomId } = await people();
+  await bob.join(roomId);
+  const message = await bob.send(roomId, "one");
+  const made = await Promise.all([ann, bob, ann, bob, ann].map((client) => client.redact(message)));
+  expect(new Set(made).size).toBe(1);
+  const rows = await sql(server.databaseUrl, "SELECT event_id FROM event WHERE redacts_id = $1", [message]);
+  expect(rows).toHaveLength(1);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
-import type { Client} from "../kit/client.ts";
+import type { Client } from "../kit/client.ts";
 import { type Answer } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
 import { everyAction, madeUnder, request, type Input } from "../kit/everyAction.ts";

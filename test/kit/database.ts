@@ -23,6 +23,27 @@ export async function sql<Row extends object>(url: string, text: string, values:
   }
 }
 
+/** Holds the append lock, so that everything that is appended comes at once when it is released. */
+export async function holdAppendLock(url: string): Promise<{ waiting(): Promise<number>; release(): Promise<void> }> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT append_lock()");
+  return {
+    async waiting() {
+      const { rows } = await client.query<{ count: number }>(
+        `SELECT count(*)::integer AS count FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+         WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`,
+      );
+      return rows[0]!.count;
+    },
+    async release() {
+      await client.query("COMMIT");
+      await client.end();
+    },
+  };
+}
+
 function databaseUrl(url: string, name: string): string {
   return url.replace("%DATABASE%", name).replace("%25DATABASE%25", name);
 }

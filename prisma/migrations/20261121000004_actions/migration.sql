@@ -28,6 +28,11 @@ BEGIN
   RETURN true;
 END $$;
 
+-- Of what restores state after a rejection: the event whose content it took. When that is rejected in turn, so is this.
+ALTER TABLE event ADD COLUMN restores_id text COLLATE "C";
+
+CREATE INDEX marker_room_id_kind_user_id_idx ON marker (room_id, kind, user_id);
+
 -- Who acted, where the server is the sender of what they brought about. [EVS-8, ACT-15]
 ALTER TABLE event ADD COLUMN action_user text COLLATE "C";
 
@@ -110,12 +115,12 @@ END $$;
 --
 -- batch: {process, units: [unit], events: [event], relations: [relation], markers: [marker], rejections: [rejection]}, and
 --   booleans that say what there is to do, so that a batch of plain messages takes few statements:
---   {rooms, state, messages, redactions, actions}
+--   {rooms, state, messages, updates, redactions, actions}
 --   unit      {n, room, version, next, user_id, device_id, action_id, request_hash, answer_ids,
 --              parts: [{action_id, event_id}] or none, creator, created_at, published, alias}; `version` is the room's auth version that the unit was
 --              authorised on (null: the room is new), `next` the one that it brings about (null: none)
 --   event     {n, unit, id, room, major, minor, type, state_key, sender, sent_at, content, in_force, updates, relates_to,
---              redacts, inserted_after, actor, device, action, suppressed, auth_version, signatures}, n from 0 in the order of
+--              redacts, restores, inserted_after, actor, device, action, suppressed, auth_version, signatures}, n from 0 in the order of
 --              appending
 --   relation  {event, parent, type, key}
 --   marker    {n, unit, room, user_id, kind, private, event, major, minor, id, set_at, device, action, suppressed}
@@ -135,9 +140,23 @@ DECLARE
   replaces jsonb := '{}';
   bridged boolean;
   moved jsonb;
+  overtaken integer[] := '{}';
 BEGIN
   -- A statement of its own: what follows must see all that the lock's last holder committed.
   PERFORM append_lock();
+
+  IF (batch ->> 'redactions')::boolean OR (batch ->> 'updates')::boolean THEN
+    -- What was planned before somebody redacted the event is out of date, and so is a redaction planned before its latest
+    -- edit: the text must not come back, nor stay in an edit. [ACT-14]
+    SELECT coalesce(array_agg(draft.unit), '{}') INTO overtaken
+    FROM jsonb_to_recordset(batch -> 'events') AS draft(unit integer, updates text, redacts text)
+    JOIN event AS target ON target.event_id = coalesce(draft.redacts, draft.updates)
+    WHERE target.redacted_by_id IS NOT NULL OR (draft.redacts IS NOT NULL AND EXISTS (
+      SELECT FROM event AS edit WHERE edit.updates_id = target.event_id AND edit.sender = target.sender
+        AND edit.redacted_by_id IS NULL AND NOT EXISTS (
+          SELECT FROM jsonb_to_recordset(batch -> 'events') AS other(unit integer, redacts text)
+          WHERE other.unit = draft.unit AND other.redacts = edit.event_id)));
+  END IF;
 
   SELECT
     coalesce(jsonb_agg(jsonb_build_object(
@@ -149,7 +168,7 @@ BEGIN
     SELECT unit.n, action.event_ids, action.request_hash,
       CASE
         WHEN action.action_id IS NOT NULL THEN 'repeated'
-        WHEN unit.version IS DISTINCT FROM room.auth_version THEN 'stale'
+        WHEN unit.version IS DISTINCT FROM room.auth_version OR unit.n = ANY (overtaken) THEN 'stale'
         ELSE 'appended'
       END AS outcome
     FROM jsonb_to_recordset(batch -> 'units')
@@ -215,7 +234,7 @@ BEGIN
     FOR item IN
       SELECT event.*, positions[event.n + 1] AS position
       FROM jsonb_to_recordset(batch -> 'events') AS event(n integer, id text, room text, major bigint, minor text,
-        type text, state_key text, sender text, sent_at bigint, content text, in_force boolean, inserted_after text,
+        type text, state_key text, sender text, sent_at bigint, content text, in_force boolean, restores text, inserted_after text,
         actor text, device text, action text, suppressed boolean, auth_version bigint, signatures text)
       WHERE event.state_key IS NOT NULL AND positions[event.n + 1] IS NOT NULL
       ORDER BY event.n
@@ -230,10 +249,10 @@ BEGIN
       END IF;
 
       INSERT INTO event (position, event_id, room_id, major, minor, type, state_key, sender, sent_at, content, in_force,
-        replaces_id, inserted_after_id, action_user, action_device, action_id, suppressed, auth_version, signatures)
+        replaces_id, restores_id, inserted_after_id, action_user, action_device, action_id, suppressed, auth_version, signatures)
       VALUES (item.position, item.id, item.room, coalesce(item.major, item.position),
         decode(coalesce(item.minor, ''), 'hex'), item.type, item.state_key, item.sender, item.sent_at, item.content,
-        coalesce(item.in_force, true), replaced, item.inserted_after, item.actor, item.device, item.action,
+        coalesce(item.in_force, true), replaced, item.restores, item.inserted_after, item.actor, item.device, item.action,
         coalesce(item.suppressed, false), item.auth_version, item.signatures);
 
       IF coalesce(item.in_force, true) THEN
@@ -254,7 +273,17 @@ BEGIN
     -- The text of a redacted event is gone from here on; its place and who redacted it stay. [ACT-14]
     -- Of several redactions in one batch the first one counts, as it does for whoever follows the stream.
     -- A deletion has no content that could go. Signatures would let a guess of the text be checked.
+    -- So would a relation's key, which is text of the sender's as well.
+    UPDATE relation SET key = NULL
+    FROM jsonb_to_recordset(batch -> 'events') AS redaction(n integer, redacts text)
+    JOIN event AS child ON child.event_id = redaction.redacts AND child.relates_to IS NOT NULL
+    CROSS JOIN LATERAL jsonb_to_recordset(child.relates_to::jsonb) AS named(type text, event_id text)
+    WHERE positions[redaction.n + 1] IS NOT NULL AND relation.parent_id = named.event_id AND relation.type = named.type
+      AND relation.major = child.major AND relation.minor = child.minor;
     UPDATE event SET content = CASE WHEN content IS NULL THEN NULL ELSE '{}' END, signatures = NULL,
+      relates_to = (
+        SELECT '[' || string_agg(format('{"type":%s,"event_id":%s}', to_json(named.type), to_json(named.event_id)), ',') || ']'
+        FROM jsonb_to_recordset(event.relates_to::jsonb) AS named(type text, event_id text)),
       redacted_by_id = redaction.id
     FROM (
       SELECT DISTINCT ON (listed.redacts) listed.id, listed.redacts

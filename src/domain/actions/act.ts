@@ -47,6 +47,8 @@ export interface Action {
   roomId: string;
   /** The requester is making the room: a refusal has nothing to hide from them. */
   makesRoom?: boolean;
+  /** Plan it where nobody else can append: it depends on more than the room's version tells. */
+  locked?: boolean;
   /** Everyone whose membership decides, besides the requester. */
   userIds?: readonly string[];
   /** What to append to the room as it stands; throws what refuses it. May run again when the room has changed. */
@@ -103,7 +105,7 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
 
   let fresh = false;
   try {
-    for (let tried = 0; tried < staleTries; tried++) {
+    for (let tried = 0; tried < staleTries && !action.locked; tried++) {
       const users = [requester.userId, ...(action.userIds ?? [])];
       const room = await tools.authorities.load(action.roomId, users);
       const unit = await prepare(room, tools.database.reader).catch((error: unknown) => {

@@ -20,7 +20,7 @@ const rowsAtOnce = 5000;
  * Deletes a room with all that was said in it. From the first moment it is gone for everybody: to read it or to act in it is
  * `NOT_FOUND`. Then whoever was joined, invited or knocking is made to leave, so that streams and syncs tell their clients,
  * and the history is erased; what is left are those leaves, and that the id was used. For admins; what a crash cuts off
- * goes on at the next start. Gives the room's id. Throws `FORBIDDEN`, `NOT_FOUND`.
+ * goes on at the next start, and what fails is tried again now and then. Gives the room's id. Throws `FORBIDDEN`, `NOT_FOUND`.
  */
 export async function deleteRoom(tools: ActionTools, requester: Requester, given: unknown): Promise<string> {
   demandAdmin(requester);
@@ -30,9 +30,17 @@ export async function deleteRoom(tools: ActionTools, requester: Requester, given
   return roomId;
 }
 
-/** Goes on with the deletions that were cut off. */
-export async function resumeDeletions(tools: ActionTools): Promise<void> {
-  for (const roomId of await store.closedRooms(tools.database.reader)) await erase(tools, roomId, {});
+/** Goes on with the deletions that were cut off, each by itself. Gives those that failed again, with what failed. */
+export async function resumeDeletions(tools: ActionTools): Promise<{ roomId: string; error: unknown }[]> {
+  const failed = [];
+  for (const roomId of await store.closedRooms(tools.database.reader)) {
+    try {
+      await erase(tools, roomId, {});
+    } catch (error) {
+      failed.push({ roomId, error });
+    }
+  }
+  return failed;
 }
 
 async function erase(tools: ActionTools, roomId: string, content: { reason?: string }): Promise<void> {
@@ -43,7 +51,7 @@ async function erase(tools: ActionTools, roomId: string, content: { reason?: str
     const drafts = present.map((userId) => membershipDraft(tools.serverName, userId, "leave", content));
     await appendToClosed(tools, roomId, drafts);
   }
-  while ((await store.eraseEvents(tools.database.reader, roomId, rowsAtOnce)) > 0);
+  while ((await store.eraseEvents(tools.database.reader, roomId, tools.serverName, rowsAtOnce)) > 0);
   await store.eraseRest(tools.database.reader, roomId);
 }
 

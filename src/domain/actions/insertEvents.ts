@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { check } from "../../model/check.ts";
-import { badInput, eventNotFound } from "../../model/errors.ts";
+import { badInput, eventNotFound, roomNotFound } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId, roomId } from "../../model/ids.ts";
 import { placeBetween } from "../../model/order.ts";
@@ -68,6 +68,7 @@ async function visibleEvent(
 ): Promise<StoredEvent> {
   const [event] = await eventsById(connection, [insertAfter]);
   const access = (await accessToRooms(connection, userId, [roomId])).get(roomId);
+  if (!access?.view) throw roomNotFound();
   if (event === undefined || event.roomId !== roomId || !maySee(event, access)) throw eventNotFound();
   return event;
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plainText } from "../../model/check.ts";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import type { Membership } from "../../model/content/typed.ts";
 import { HearthError } from "../../model/errors.ts";
@@ -11,7 +12,7 @@ import { membershipEventId } from "../../store/rooms.ts";
 import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
 
 /** A reason is shown to people, so it is short. */
-export const reason = z.string().max(1000, "is longer than 1000 characters").nullish();
+export const reason = plainText.max(1000, "is longer than 1000 characters").nullish();
 
 export const ownMembershipInput = z.strictObject({ ...commonInput, roomId, reason });
 export const othersMembershipInput = z.strictObject({ ...commonInput, roomId, userId, reason });

@@ -24,35 +24,42 @@ export interface Rejection {
 /**
  * Takes back an event that should never have been accepted: the server redacts it, and where it was state that still held,
  * sets again what was there before. Who may see what, and state at earlier places, are read as if it had never been; what it
- * had authorised later stands. [EVS-7] Rejecting twice makes no second event. For admins, and for the policy hook.
- * Throws `FORBIDDEN`, `NOT_FOUND`, and `BAD_INPUT` for what can't be rejected.
+ * had authorised later stands. What another rejection restored of it goes with it, so that the order of several rejections
+ * doesn't matter. Of a rejected redaction the reason goes; what it redacted stays redacted. [EVS-7]
+ * Rejecting twice makes no second event. For admins, and for the policy hook. Throws `FORBIDDEN`, `NOT_FOUND`, and
+ * `BAD_INPUT` for the event that made a room.
  */
 export async function rejectEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<Rejection> {
   demandAdmin(requester);
   const input = check(rejectEventInput, given);
   const target = await findTarget(tools, input.eventId);
   if (target.type === "m.room.create") throw badInput("eventId", "names the event that made the room: delete the room");
-  if (target.redactsId !== null) throw badInput("eventId", "names a redaction, whose text is gone for good");
   const sender = tools.serverName;
-  const content = canonicalJson(input.reason ? { reason: input.reason } : {}, "content");
+  const redaction = { sender, content: canonicalJson(input.reason ? { reason: input.reason } : {}, "") };
   const events = await act(tools, {
     requester,
     name: "rejectEvent",
     input,
     roomId: target.roomId,
+    // What holds a slot may change at any time, of which a room's version needn't tell.
+    locked: true,
     async plan(known, connection) {
       const room = present(known);
       const [now] = await eventsById(connection, [input.eventId]);
-      const standing = await standingOf(connection, input.eventId);
+      const standing = await standingOf(connection, input.eventId, sender);
       const redacted = now?.redactedById ?? null;
       if (redacted !== null && !standing?.inForce) {
         return { unchanged: [redacted, ...(standing?.restoredById ? [standing.restoredById] : [])] };
       }
+      const gone = standing?.inForce ? standing.gone : [];
+      const restored = gone.filter(({ eventId, redactedById }) => eventId !== input.eventId && redactedById === null);
       const drafts = [
-        ...(redacted === null ? await redactions(connection, target, { sender, content }) : []),
+        ...(redacted === null ? await redactions(connection, target, redaction) : []),
+        ...restored.map(({ eventId }) => ({ type: "m.room.redaction", ...redaction, redactsId: eventId })),
         ...(standing?.inForce && standing.holds ? [restoring(target, standing, sender)] : []),
       ];
-      return { append: authoriseAll(drafts, room, sender), rejects: [input.eventId], room };
+      const rejects = gone.map(({ eventId }) => eventId);
+      return { append: authoriseAll(drafts, room, sender), rejects, room };
     },
   });
   const made = events.find(({ redactsId }) => redactsId === input.eventId);
@@ -74,6 +81,7 @@ async function redactionOf(tools: ActionTools, eventId: string): Promise<StoredE
   return findTarget(tools, (await findTarget(tools, eventId)).redactedById ?? "");
 }
 
-function restoring({ type, stateKey }: StoredEvent, { before }: Standing, sender: string): EventDraft {
-  return { type, stateKey: stateKey!, sender, content: before };
+function restoring({ type, stateKey }: StoredEvent, { source }: Standing, sender: string): EventDraft {
+  const draft = { type, stateKey: stateKey!, sender, content: source?.content ?? null };
+  return source === null ? draft : { ...draft, restoresId: source.restoresId };
 }

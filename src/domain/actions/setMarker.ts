@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { check } from "../../model/check.ts";
-import { HearthError } from "../../model/errors.ts";
+import { eventNotFound, HearthError } from "../../model/errors.ts";
 import { eventId } from "../../model/ids.ts";
 import { markerKinds, type Marker } from "../../model/marker.ts";
 import type { Requester } from "../../model/requester.ts";
@@ -41,5 +41,7 @@ export async function setMarker(tools: ActionTools, requester: Requester, given:
   });
   const wanted = [{ roomId, userId, kind: input.kind }];
   const [marker] = await markersOfUsers(tools.database.reader, userId, wanted);
-  return marker!;
+  // Gone with its room.
+  if (marker === null || marker === undefined) throw eventNotFound();
+  return marker;
 }

@@ -87,21 +87,29 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   /**
    * The next batch, in order of arrival. Behind a unit that moves a room's auth version no other of that room follows in
    * the same batch, so that `append_batch` can compare all versions before it appends anything. Nor does the repetition
-   * of an action, which would have the whole batch refused.
+   * of an action, which would have the whole batch refused, nor what comes upon a redaction of the same event, which
+   * `append_batch` couldn't know of yet.
    */
   function takeBatch(): Waiting[] {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
     const closed = new Set<string>();
     const actions = new Set<string>();
+    const redacted = new Set<string>();
+    const updated = new Set<string>();
     let events = 0;
     for (const waiting of queue) {
       const { unit } = waiting;
       const action = unit.action && JSON.stringify([unit.action.userId, unit.action.deviceId, unit.action.actionId]);
       const repeats = action !== null && actions.has(action);
+      const redacts = unit.events.flatMap(({ redactsId }) => redactsId ?? []);
+      const updates = unit.events.flatMap(({ updatesId }) => updatesId ?? []);
+      const touched =
+        redacts.some((eventId) => redacted.has(eventId) || updated.has(eventId)) ||
+        updates.some((eventId) => redacted.has(eventId));
       const size = unit.events.length + (unit.markers?.length ?? 0);
       const full = batch.length > 0 && events + size > batchEvents;
-      if (full || repeats || closed.has(unit.roomId)) {
+      if (full || repeats || touched || closed.has(unit.roomId)) {
         closed.add(unit.roomId);
         left.push(waiting);
         continue;
@@ -109,6 +117,8 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       batch.push(waiting);
       events += size;
       if (action !== null) actions.add(action);
+      for (const eventId of redacts) redacted.add(eventId);
+      for (const eventId of updates) updated.add(eventId);
       if (unit.nextVersion !== null) closed.add(unit.roomId);
     }
     queue = left;
@@ -149,14 +159,12 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       await commit(batch.slice(middle));
       return;
     }
+    const told = refusalOf(message);
     if (/event_(room_id_major_minor|event_id)_key/.test(message)) {
       // Another process took the place, or has appended the same prepared event: planned anew, the action knows. [ACT-13]
       batch[0]!.resolve({ outcome: "stale" });
-    } else if (message.includes("action_pkey")) {
-      // That of the unit itself was looked for: it is one of a part of it.
-      batch[0]!.reject(actionIdUsed());
-    } else if (message.includes("room_alias_pkey")) {
-      batch[0]!.reject(new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" }));
+    } else if (told !== null) {
+      batch[0]!.reject(told);
     } else {
       log.error({ error }, "the store refused a unit");
       batch[0]!.reject(error);
@@ -234,7 +242,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
             if (unit === null || result === null) return resolve(null);
             settle([{ unit, resolve, reject }], result);
           } catch (error) {
-            if (error instanceof HearthError || failureOf(error).kind === "refused") return reject(error);
+            if (error instanceof HearthError) return reject(error);
+            const failure = failureOf(error);
+            if (failure.kind === "refused") return reject(refusalOf(failure.message) ?? error);
             log.warn({ error }, "appending under the lock failed");
             reject(unreachable());
           }
@@ -258,6 +268,16 @@ function outcomeOf(result: BatchResult, index: number, events: StoredEvent[]): A
     case "stale":
       return { outcome: "stale" };
   }
+}
+
+/** What the requester is told when the store refuses a unit; null for what is nobody's fault but ours. */
+function refusalOf(message: string): HearthError | null {
+  // The id of the unit itself was looked for: it is one of a part of it.
+  if (message.includes("action_pkey")) return actionIdUsed();
+  if (message.includes("room_alias_pkey")) {
+    return new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" });
+  }
+  return null;
 }
 
 /** An action id comes back with something else than before. [ACT-2] */

@@ -49,7 +49,7 @@ const maxReason = 1000;
 export const reason = z
   .string()
   .min(1)
-  .transform((text) => text.slice(0, maxReason).toWellFormed())
+  .transform((text) => text.slice(0, maxReason).toWellFormed().replaceAll("\0", ""))
   .nullish()
   .catch(null);
 const verdict = z.discriminatedUnion("decision", [

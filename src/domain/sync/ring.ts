@@ -38,6 +38,7 @@ export class Ring {
     const event = this.#byId.get(eventId);
     if (event === undefined || event.redactedById !== null) return;
     if (event.content !== null) event.content = "{}";
+    event.relatesTo = event.relatesTo.map(({ type, eventId }) => ({ type, eventId, key: null }));
     event.redactedById = redactedById;
   }
 }

@@ -103,7 +103,10 @@ export class RoomModel {
     if (target !== undefined && target.facts.redactedBy === null) {
       // A deletion has no content that could go.
       const content = target.facts.content === null ? null : "{}";
-      target.facts = { ...target.facts, content, redactedBy };
+      // Nor does a key, which is text as well, stay in its relations.
+      const relations = JSON.parse(target.facts.relatesTo) as { key: string | null }[];
+      const relatesTo = JSON.stringify(relations.map((relation) => ({ ...relation, key: null })));
+      target.facts = { ...target.facts, content, relatesTo, redactedBy };
     }
     for (const held of this.state.values()) if (held.id === targetId) held.content = "{}";
   }

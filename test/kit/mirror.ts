@@ -3,6 +3,7 @@ import { visibleEvents } from "../../src/domain/reading/history.ts";
 import { chunkOf, type StreamChunk } from "../../src/domain/sync/chunk.ts";
 import type { Follower } from "../../src/domain/sync/follower.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
+import { markerKindOf } from "../../src/model/marker.ts";
 import type { Requester } from "../../src/model/requester.ts";
 import { streamHead } from "../../src/store/append.ts";
 import { expectAgreement } from "./mirror/differences.ts";
@@ -23,6 +24,10 @@ export class Mirror {
   readonly model: ClientModel;
   /** Stored events that came down the stream, in order, over all connections. */
   readonly received: string[] = [];
+  /** Moves of markers that came down the stream, in order. */
+  readonly moves: StoredEvent[] = [];
+  /** Markers that were in the state of what it read. */
+  readonly markersRead: StoredEvent[] = [];
   /** Position of the first token, which everything that is received comes after. */
   start = 0;
   /** What `limited` chunks left out: after one position up to another. [EVS-2] */
@@ -75,7 +80,7 @@ export class Mirror {
 
   /** A fresh whole sync. */
   snapshot(): Promise<Snapshot> {
-    return takeSnapshot(this.#domain, this.requester, { stream: null, limit: this.#limit });
+    return this.#read(null);
   }
 
   /** Waits until everything up to a position was taken; throws what failed meanwhile. */
@@ -96,15 +101,16 @@ export class Mirror {
   /**
    * Waits until the mirror has reached the head, or the position given, and expects it to agree with a fresh sync, which
    * it gives. The user's rooms must be at rest; clients that mark what they show may take a moment to come to it.
+   * `disputed`: events that it may hold or not.
    */
-  async check(position?: number): Promise<Snapshot> {
+  async check(position?: number, disputed?: ReadonlySet<string>): Promise<Snapshot> {
     const head = (): Promise<number> => streamHead(this.#domain.reading.connection);
     for (;;) {
       const reached = position ?? (await head());
       await this.reach(reached);
       const fresh = await this.snapshot();
       if (reached !== (position ?? (await head()))) continue;
-      expectAgreement(this.requester.userId, fresh, this.model);
+      expectAgreement(this.requester.userId, fresh, this.model, disputed);
       return fresh;
     }
   }
@@ -124,8 +130,15 @@ export class Mirror {
   /** The stream left events out and goes on from now: they are in the difference since the last token. [EVS-2] */
   async #syncInstead(position: number): Promise<void> {
     this.skipped.push({ after: this.position, to: position });
-    const args = { stream: this.#stream, limit: this.#limit };
-    this.model.takeSnapshot(await takeSnapshot(this.#domain, this.requester, args));
+    this.model.takeSnapshot(await this.#read(this.#stream));
+  }
+
+  async #read(stream: string | null): Promise<Snapshot> {
+    const snapshot = await takeSnapshot(this.#domain, this.requester, { stream, limit: this.#limit });
+    for (const { state } of snapshot.rooms) {
+      this.markersRead.push(...state.filter(({ type }) => markerKindOf(type) !== null));
+    }
+    return snapshot;
   }
 
   async #take({ events }: StreamChunk): Promise<void> {
@@ -134,6 +147,7 @@ export class Mirror {
     for (const event of events) {
       if (isStored(event)) {
         this.received.push(event.eventId);
+        if (event.marker !== null) this.moves.push(event);
         if (!hidden.has(event.eventId) && this.model.take(event)) joined.add(event.roomId);
       } else if (event.type === "m.homeserver.scrollback" && joined.delete(event.roomId ?? "")) {
         await this.#readRoom(event.roomId ?? "");
@@ -154,7 +168,7 @@ export class Mirror {
   async #readRoom(roomId: string): Promise<void> {
     const { userId, deviceId } = this.requester;
     const stream = this.#domain.tokens.stream({ userId, deviceId, rooms: [roomId], users: null, position: null });
-    const { rooms } = await takeSnapshot(this.#domain, this.requester, { stream, limit: this.#limit });
+    const { rooms } = await this.#read(stream);
     // None when the user has left meanwhile, which the stream tells next.
     for (const room of rooms) this.model.takeRoom(room);
   }

@@ -2,18 +2,25 @@ import type { ActionTools } from "../../src/domain/actions/act.ts";
 import { banUser } from "../../src/domain/actions/banUser.ts";
 import { createRoom } from "../../src/domain/actions/createRoom.ts";
 import { deleteState } from "../../src/domain/actions/deleteState.ts";
+import { insertEvents } from "../../src/domain/actions/insertEvents.ts";
 import { inviteUser } from "../../src/domain/actions/inviteUser.ts";
 import { joinRoom } from "../../src/domain/actions/joinRoom.ts";
 import { kickUser } from "../../src/domain/actions/kickUser.ts";
 import { leaveRoom } from "../../src/domain/actions/leaveRoom.ts";
+import { prepareMessage, sendPreparedMessage } from "../../src/domain/actions/preparedMessages.ts";
 import { redactEvent } from "../../src/domain/actions/redactEvent.ts";
+import { rejectEvent } from "../../src/domain/actions/rejectEvent.ts";
 import { rejectInvite } from "../../src/domain/actions/rejectInvite.ts";
 import { sendMessage, sendMessages } from "../../src/domain/actions/sendMessages.ts";
+import { setMarker } from "../../src/domain/actions/setMarker.ts";
 import { setState, setStates } from "../../src/domain/actions/setStates.ts";
 import { unbanUser } from "../../src/domain/actions/unbanUser.ts";
+import { placeToken } from "../../src/domain/reading/pages.ts";
 import { movesAuth, type StoredEvent } from "../../src/model/event.ts";
+import { comparePlaces } from "../../src/model/order.ts";
 import type { Requester } from "../../src/model/requester.ts";
 import { actors, targets, type Members } from "./members.ts";
+import type { KeptToken } from "./places.ts";
 import type { Action, ActionName } from "./schedule.ts";
 
 /** What the actions of a schedule choose from, and add to. */
@@ -25,6 +32,8 @@ export interface Scene {
   members: Members;
   /** An alias that is taken. */
   alias: string;
+  /** Places that clients remember. */
+  kept: KeptToken[];
 }
 
 interface Doing {
@@ -67,8 +76,8 @@ export async function perform(action: Action, scene: Scene, tools: readonly Acti
 type Made = StoredEvent | StoredEvent[] | undefined;
 
 const actions: Record<ActionName, (doing: Doing) => Promise<Made> | Made> = {
-  send: ({ tools, requester, roomId, picks }) =>
-    sendMessage(tools, requester, { roomId, message: text(picks), suppressOnStream: picks[1] < 0.1 }),
+  send: ({ tools, requester, other, roomId, picks }) =>
+    sendMessage(tools, requester, { roomId, message: mentioning(picks, other), suppressOnStream: picks[1] < 0.1 }),
   edit({ tools, requester, roomId, scene, picks }) {
     const own = messagesOf(scene).filter((event) => event.sender === requester.userId);
     const parent = newest(own, roomId, picks[0]);
@@ -118,16 +127,39 @@ const actions: Record<ActionName, (doing: Doing) => Promise<Made> | Made> = {
   /** The same action on both processes, as by a client that lost the answer: one event. [ACT-2] */
   async sendTwice({ tools, elsewhere, requester, roomId, picks }) {
     const message = { ...text(picks), actionId: `twice ${picks[0]}` };
-    const answers = await Promise.allSettled([
-      sendMessage(tools, requester, { roomId, message }),
-      sendMessage(elsewhere, requester, { roomId, message }),
-    ]);
-    const [one, other] = answers.map((answer) => {
-      if (answer.status === "rejected") throw answer.reason;
-      return answer.value;
-    });
-    if (one!.eventId !== other!.eventId) throw new Error(`one action made ${one!.eventId} and ${other!.eventId}`);
-    return one;
+    return once([tools, elsewhere], (each) => sendMessage(each, requester, { roomId, message }));
+  },
+  /** Prepared on one process, sent to both. [ACT-13] */
+  async sendSigned({ tools, elsewhere, requester, roomId, picks }) {
+    const { prepared } = await prepareMessage(tools, requester, { roomId, message: text(picks) });
+    const signatures = { [requester.userId]: { "org.example:key": "c2lnbmVk" } };
+    return once([tools, elsewhere], (each) => sendPreparedMessage(each, requester, { prepared, signatures }));
+  },
+  async mark({ tools, requester, roomId, scene, picks }) {
+    const target = newest(scene.events, roomId, picks[0]);
+    if (target === undefined) return undefined;
+    const input = { kind: picks[1] < 0.75 ? "read" : "delivered", private: (picks[1] * 10) % 1 < 0.4 };
+    const marker = await setMarker(tools, requester, { eventId: target.eventId, ...input });
+    if (comparePlaces(marker.place, target.place) < 0) throw new Error(`a marker stayed before ${target.eventId}`);
+    return undefined;
+  },
+  insert({ tools, requester, roomId, scene, picks }) {
+    return insertAfter(tools, requester, anchor(scene, roomId, tools, picks), picks);
+  },
+  /** At the same place from both processes at once: both land. [EVS-6] */
+  async insertTwice({ tools, elsewhere, requester, roomId, scene, picks }) {
+    const after = anchor(scene, roomId, tools, picks);
+    const landed = await all([tools, elsewhere].map((each) => insertAfter(each, requester, after, picks)));
+    return landed.flat();
+  },
+  /** Of any kind, in force or not, by an admin. [EVS-7] */
+  async rejectEvent({ tools, requester, roomId, scene, picks }) {
+    const events = scene.events.filter((event) => kindOf(event) === rejectable(picks[1]) && event.redactsId === null);
+    const target = newest(events, roomId, picks[0]);
+    if (target === undefined) return undefined;
+    const { eventId } = target;
+    const { redaction, restored } = await rejectEvent(tools, { ...requester, admin: true }, { eventId });
+    return restored === null ? redaction : [redaction, restored];
   },
   async createRoom({ tools, requester, other, scene }) {
     const event = await createRoom(tools, requester, { joinRule: "PUBLIC", invite: [other] });
@@ -146,7 +178,61 @@ function messagesOf({ events }: Scene): StoredEvent[] {
   return events.filter((event) => event.kind === "MESSAGE");
 }
 
+/** What all of these give, when they are settled; throws what the first of them threw. */
+async function all<Result>(doing: Promise<Result>[]): Promise<Result[]> {
+  const answers = await Promise.allSettled(doing);
+  return answers.map((answer) => {
+    if (answer.status === "rejected") throw answer.reason;
+    return answer.value;
+  });
+}
+
+/** One action on both processes at once, which makes one event. */
+async function once(
+  tools: ActionTools[],
+  act: (tools: ActionTools) => Promise<StoredEvent>,
+): Promise<StoredEvent | undefined> {
+  const [one, other] = await all(tools.map(act));
+  if (one!.eventId !== other!.eventId) throw new Error(`one action made ${one!.eventId} and ${other!.eventId}`);
+  return one;
+}
+
+/** An event to insert after, mostly one that others take, too; its place is remembered. */
+function anchor({ events, kept }: Scene, roomId: string, tools: ActionTools, picks: Action["picks"]): StoredEvent {
+  const there = events.filter((event) => event.roomId === roomId);
+  const event = picks[0] < 0.6 ? there[0]! : newest(there, roomId, picks[0])!;
+  if (kept.length < 2) kept.push({ token: placeToken(tools.tokens, event), roomId, eventId: event.eventId });
+  return event;
+}
+
+function insertAfter(
+  tools: ActionTools,
+  requester: Requester,
+  { roomId, eventId }: StoredEvent,
+  picks: Action["picks"],
+): Promise<StoredEvent[]> {
+  const message = { message: text(picks), sentAt: 1000 };
+  const state = { state: { ...slot(requester, picks[1]), content: { value: "long ago" } }, sentAt: 2000 };
+  const events = [message, state, message].slice(0, 1 + Math.floor(picks[1] * 3));
+  return insertEvents(tools, requester, { roomId, insertAfter: eventId, events });
+}
+
+function kindOf(event: StoredEvent): string {
+  if (event.kind === "MESSAGE" || !movesAuth(event)) return event.kind;
+  return event.type;
+}
+
+function rejectable(pick: number): string {
+  if (pick < 0.25) return "MESSAGE";
+  if (pick < 0.6) return "STATE";
+  return pick < 0.85 ? "m.room.member" : "m.room.history_visibility";
+}
+
 let texts = 0;
+function mentioning(picks: Action["picks"], userId: string): object {
+  return { ...text(picks), ...(picks[0] < 0.3 ? { mentions: [userId] } : {}) };
+}
+
 function text(picks: Action["picks"]): { content: { text: { body: string } } } {
   return { content: { text: { body: `text ${texts++} ${picks[0].toFixed(2)}` } } };
 }

@@ -31,6 +31,7 @@ export const actors: Partial<Record<ActionName, readonly string[]>> = {
   join: ["invite", "leave", "none"],
   reject: ["invite"],
   createRoom: ["none", "invite", "join", "leave", "ban"],
+  rejectEvent: ["none", "invite", "join", "leave", "ban"],
   refused: ["none", "invite", "join", "leave", "ban"],
 };
 

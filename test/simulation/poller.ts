@@ -1,8 +1,10 @@
 import type { Domain } from "../../src/domain/domain.ts";
+import type { StoredEvent } from "../../src/model/event.ts";
 import type { Requester } from "../../src/model/requester.ts";
 import { expectAgreement } from "../kit/mirror/differences.ts";
 import { ClientModel } from "../kit/mirror/model.ts";
 import { takeSnapshot, type Snapshot } from "../kit/mirror/snapshot.ts";
+import { isMarker } from "./markers.ts";
 
 /** A client that never streams: all that it knows, it has from the differences between its syncs. [SYN-2, SYN-11] */
 export class Poller {
@@ -10,6 +12,10 @@ export class Poller {
   readonly #model: ClientModel;
   readonly #limit: number;
   #stream: string | null = null;
+  /** The positions that its syncs stood at. */
+  readonly #positions: number[] = [];
+  /** The markers that its syncs showed, one after the other. */
+  readonly markers: StoredEvent[] = [];
 
   constructor(userId: string, limit: number) {
     this.#requester = { userId, deviceId: "poller", admin: false, tokenId: "poller" };
@@ -22,11 +28,17 @@ export class Poller {
     const repeated = this.#model.takeSnapshot(snapshot);
     if (repeated.length > 0) throw new Error(`[SYN-2] a difference repeats ${repeated.join()}`);
     this.#stream = snapshot.stream;
+    this.#positions.push(domain.tokens.readStream(snapshot.stream, this.#requester).position!);
+    for (const { state } of snapshot.rooms) this.markers.push(...state.filter(isMarker));
   }
 
-  /** Polls once more and expects to agree with a fresh sync. */
-  async check(domain: Domain, fresh: Snapshot): Promise<void> {
-    await this.poll(domain);
-    expectAgreement(`the poller of ${this.#requester.userId}`, fresh, this.#model);
+  /** The differences that it took: after one position, up to another. */
+  get differences(): { after: number; to: number }[] {
+    return this.#positions.slice(1).map((to, index) => ({ after: this.#positions[index]!, to }));
+  }
+
+  /** Expects to agree with a fresh sync, but for events that it may hold or not. */
+  check(fresh: Snapshot, disputed: ReadonlySet<string>): void {
+    expectAgreement(`the poller of ${this.#requester.userId}`, fresh, this.#model, disputed);
   }
 }

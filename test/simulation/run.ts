@@ -3,7 +3,7 @@ import { joinRoom } from "../../src/domain/actions/joinRoom.ts";
 import { HearthError } from "../../src/model/errors.ts";
 import { Mirror } from "../kit/mirror.ts";
 import { perform, type Scene } from "./actions.ts";
-import { expectGapFree, heldEvents } from "./gaps.ts";
+import { expectAtRest } from "./rest.ts";
 import { Members } from "./members.ts";
 import { Poller } from "./poller.ts";
 import type { Action, Schedule, Step } from "./schedule.ts";
@@ -18,6 +18,11 @@ export interface Happenings {
   /** Chunks that sent their client to sync. [EVS-2] */
   limited: number;
   refusals: number;
+  /** Moves of markers. */
+  moves: number;
+  /** State that was rejected. */
+  rejected: number;
+  inserted: number;
 }
 
 /** Runs a schedule in rooms and with users of its own; throws when a client was led astray. */
@@ -61,7 +66,7 @@ class Run {
     const mirrors = userIds.map((userId, index) => new Mirror(world.domain(index % 2), userId, { limit }));
     await Promise.all(mirrors.map((mirror) => mirror.begin()));
     const alias = `#${userIds[0]!.slice(1)}`;
-    const scene: Scene = { userIds, roomIds: [], events: [], members: new Members(), alias };
+    const scene: Scene = { userIds, roomIds: [], events: [], members: new Members(), alias, kept: [] };
     for (const [index, { creator, open, visibility }] of schedule.rooms.entries()) {
       const requester = { userId: userIds[creator]!, deviceId: "device", admin: false, tokenId: "device" };
       const users = Object.fromEntries(userIds.map((userId) => [userId, userId === requester.userId ? 100 : 60]));
@@ -74,7 +79,9 @@ class Run {
       });
       scene.roomIds.push(created.roomId);
       // They are in it already; the answer is the event that says so.
-      scene.members.learn([await joinRoom(tools, requester, { target: { roomId: created.roomId } })]);
+      const join = await joinRoom(tools, requester, { target: { roomId: created.roomId } });
+      scene.members.learn([join]);
+      scene.events.push(join);
     }
     return new Run(world, schedule, scene, mirrors);
   }
@@ -90,20 +97,16 @@ class Run {
 
   /** At rest, all that any client of the users knows is what a fresh sync says, and no stream left anything out. */
   async check(): Promise<Happenings> {
-    const { userIds } = this.#scene;
-    const held = await heldEvents(this.#world, userIds);
-    const last = held.at(-1)!.position;
-    for (const [index, { mirror, app }] of this.#mirrors.entries()) {
-      const domain = this.#world.domain(app);
-      if (!mirror.connected) await mirror.connect(domain);
-      const fresh = await mirror.check(last);
-      expectGapFree(mirror, held);
-      if (index === 0) await this.#poller.check(domain, fresh);
-    }
+    const clients = this.#mirrors.map(({ mirror, app }) => ({ mirror, domain: this.#world.domain(app) }));
+    for (const { mirror, domain } of clients) if (!mirror.connected) await mirror.connect(domain);
+    const journal = await expectAtRest(this.#world, this.#scene, clients, this.#poller);
     const sum = (count: (mirror: Mirror) => number): number =>
       this.#mirrors.reduce((total, { mirror }) => total + count(mirror), 0);
     return {
-      events: held.length,
+      events: journal.events.length,
+      moves: journal.moves.length,
+      rejected: journal.rejected.size,
+      inserted: journal.events.filter(({ insertedAfter }) => insertedAfter !== null).length,
       delivered: sum(({ received }) => received.length),
       limited: sum(({ skipped }) => skipped.length),
       refusals: this.#refusals,

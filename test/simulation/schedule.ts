@@ -22,6 +22,11 @@ const actionWeights = {
   sendTwice: 2,
   createRoom: 1,
   refused: 2,
+  mark: 9,
+  insert: 3,
+  insertTwice: 1,
+  rejectEvent: 4,
+  sendSigned: 1,
 };
 const stepWeights = { act: 60, burst: 11, disconnect: 6, connect: 9, move: 6, poll: 7 };
 

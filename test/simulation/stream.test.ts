@@ -83,5 +83,8 @@ test(
     expect(sum("delivered")).toBeGreaterThan(15 * count);
     expect(sum("limited")).toBeGreaterThan(0.03 * count);
     expect(sum("refusals")).toBeGreaterThan(0.5 * count);
+    expect(sum("moves")).toBeGreaterThan(count);
+    expect(sum("rejected")).toBeGreaterThan(0.3 * count);
+    expect(sum("inserted")).toBeGreaterThan(0.5 * count);
   },
 );

@@ -6,6 +6,7 @@ import type { Domain } from "../../src/domain/domain.ts";
 import type { Log } from "../../src/model/ports.ts";
 import { openDatabase, type Database } from "../../src/store/database.ts";
 import { randomIds, systemClock } from "../../src/system.ts";
+import { journalSql } from "./journal.ts";
 
 interface Process {
   app: App;
@@ -34,7 +35,8 @@ export class World {
   }
 
   static async open(databaseUrl: string, config: Partial<Config> = {}): Promise<World> {
-    const control = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+    const control = new pg.Pool({ connectionString: databaseUrl, max: 4 });
+    await control.query(journalSql);
     const world = new World(databaseUrl, config, control);
     for (let slot = 0; slot < 2; slot++) world.#processes.push(await world.#startProcess());
     return world;

@@ -30,7 +30,7 @@ export class RoomModel {
 
   /** Takes an event of the stream that it doesn't hold yet. */
   take(event: StoredEvent): void {
-    if (event.insertedAfterId !== null) return this.#insert(event, event.insertedAfterId);
+    if (event.insertedAfterId !== null) return this.#insert(event);
     if (event.stateKey !== null) this.#setState(event);
     // Markers are state, but stand in no timeline. [ACT-11]
     if (event.marker !== null) return;
@@ -82,8 +82,10 @@ export class RoomModel {
   }
 
   /** Out-of-order events come after the one that they name, in their order among others there; they set no state. [EVS-6] */
-  #insert(event: StoredEvent, after: string): void {
-    if (!this.timeline.some(({ id }) => id === after)) return;
+  #insert(event: StoredEvent): void {
+    // What the room was read with, and what is older than the timeline.
+    const first = this.timeline[0];
+    if (this.#entries.has(event.eventId) || first === undefined || comparePlaces(event.place, first.place) < 0) return;
     const entry = entryOf(event);
     const next = this.timeline.findIndex(({ place }) => comparePlaces(place, event.place) > 0);
     this.timeline.splice(next < 0 ? this.timeline.length : next, 0, entry);

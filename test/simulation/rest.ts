@@ -37,6 +37,9 @@ export async function expectAtRest(
     const { userId } = mirror.requester;
     const differing = new Set([...rooms.values()].flatMap((events) => [...disputed(journal, events, userId)]));
     const doubtful = new Set([...differing, ...insertedBehind(journal, mirror.skipped)]);
+    await mirror.reach(journal.last);
+    // Between what is read anew and what still comes down the stream, a client goes by the marked places.
+    expectShown(userId, [mirror.moves, ...mirror.markersRead.map((each) => [each])], journal);
     const fresh = await mirror.check(journal.last, doubtful);
     if (index === 0) {
       await poller.poll(domain);
@@ -44,8 +47,6 @@ export async function expectAtRest(
       expectShown(userId, [poller.markers], journal);
     }
     expectGapFree(mirror, journal);
-    // Between what is read anew and what still comes down the stream, a client goes by the marked places.
-    expectShown(userId, [mirror.moves, ...mirror.markersRead.map((each) => [each])], journal);
     expectMarkers(userId, fresh, journal);
     expectReplayed(userId, fresh, rooms, journal);
     const access = await accessToRooms(domain.reading.connection, userId, [...rooms.keys()]);

@@ -3,6 +3,7 @@
  * a client that follows the stream knows what a fresh sync says, and so does one that only takes differences.
  *
  * HEARTH_SCHEDULES=20000   runs so many instead of 1,000.
+ * HEARTH_FROM=1000         begins with this seed instead of 0.
  * HEARTH_SEED=123          runs that one alone. What a schedule does is decided by its seed; when each step meets the
  *                          others' is not, so that a seed that failed once may need HEARTH_REPEAT=50.
  */
@@ -14,9 +15,13 @@ import { describeSchedule, scheduleOf } from "./schedule.ts";
 import { World } from "./world.ts";
 
 const count = Number(process.env["HEARTH_SCHEDULES"] ?? 1000);
+const from = Number(process.env["HEARTH_FROM"] ?? 0);
 const repeat = Number(process.env["HEARTH_REPEAT"] ?? 1);
 const onlySeed = process.env["HEARTH_SEED"];
-const seeds = onlySeed === undefined ? [...Array(count).keys()] : Array<number>(repeat).fill(Number(onlySeed));
+const seeds =
+  onlySeed === undefined
+    ? Array.from({ length: count }, (_, index) => from + index)
+    : Array<number>(repeat).fill(Number(onlySeed));
 /** After so many failures there is enough to look at. */
 const enoughFailures = 5;
 

@@ -5,7 +5,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { authoriseAll } from "../../src/domain/actions/act.ts";
+import { authoriseAll } from "../../src/domain/actions/plan.ts";
 import { RoomAuthority } from "../../src/domain/rules/authority.ts";
 import type { Membership } from "../../src/model/content/typed.ts";
 import { HearthError } from "../../src/model/errors.ts";

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
-import { HearthError, roomNotFound, within } from "../../model/errors.ts";
-import { movesAuth, type EventDraft, type StoredEvent } from "../../model/event.ts";
+import { HearthError, roomNotFound } from "../../model/errors.ts";
+import type { StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
-import type { MarkerMove } from "../../model/marker.ts";
 import type { Clock, Ids } from "../../model/ports.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { Tokens } from "../../model/tokens.ts";
@@ -13,11 +12,11 @@ import type { Connection, Database } from "../../store/database.ts";
 import { eventsById } from "../../store/events.ts";
 import { loadAuthority, type Authorities } from "../append/authorities.ts";
 import { actionIdUsed, type AppendOutcome, type Writer } from "../append/writer.ts";
-import { authorise } from "../rules/authorise.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
-import { checkSize } from "../rules/size.ts";
 import { PolicyRefusal, type Policy } from "../policy/policy.ts";
 import { accessToRooms } from "../reading/views.ts";
+import type { Planner } from "./plan.ts";
+import { bareUnit, isIdle, unitOf } from "./units.ts";
 
 /** What every action works with. */
 export interface ActionTools {
@@ -52,14 +51,8 @@ export interface Action {
   /** Everyone whose membership decides, besides the requester. */
   userIds?: readonly string[];
   /** What to append to the room as it stands; throws what refuses it. May run again when the room has changed. */
-  plan(room: RoomAuthority | null, connection: Connection): Plan | Promise<Plan>;
+  plan: Planner;
 }
-
-/** What to append, or the events that are there already and make the action unnecessary. */
-export type Plan =
-  | { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; rejects?: string[]; room: RoomAuthority }
-  | { mark: Omit<MarkerMove, "device" | "actionId" | "suppressed">; room: RoomAuthority }
-  | { unchanged: string[] };
 
 /** After so many stale tries a unit is authorised under the lock. */
 const staleTries = 3;
@@ -195,88 +188,4 @@ async function eventsInOrder(tools: ActionTools, eventIds: readonly string[]): P
   if (events.length === 0 && eventIds.length > 0) throw roomNotFound();
   const byId = new Map(events.map((event) => [event.eventId, event]));
   return eventIds.flatMap((eventId) => byId.get(eventId) ?? []);
-}
-
-/** Whether a unit changes nothing, and at most remembers that it was asked for. */
-function isIdle(unit: BatchUnit): boolean {
-  return unit.events.length === 0 && unit.markers === undefined && !unit.rejects?.length;
-}
-
-function bareUnit(
-  roomId: string,
-  room: RoomAuthority | null,
-  action: BatchUnit["action"],
-  answerIds: string[],
-): BatchUnit {
-  return { roomId, version: room?.version ?? null, nextVersion: null, newRoom: null, action, answerIds, events: [] };
-}
-
-function unitOf(
-  tools: ActionTools,
-  { requester, input, roomId }: Action,
-  { append, newRoom = null, rejects = [], room }: Extract<Plan, { append: unknown }>,
-  action: BatchUnit["action"],
-): BatchUnit {
-  const now = tools.clock.now();
-  let version = room.version ?? 0;
-  const events = append.map((draft) => {
-    checkSize(draft, roomId);
-    return {
-      ...draft,
-      eventId: draft.eventId ?? tools.ids.eventId(now),
-      sentAt: draft.sentAt ?? now,
-      ...(draft.sender === requester.userId ? {} : { actor: requester.userId }),
-      device: requester.deviceId,
-      actionId: draft.actionId ?? action?.actionId,
-      suppressed: input.suppressOnStream ?? false,
-      authVersion: movesAuth(draft) ? ++version : null,
-    };
-  });
-  const parts = events.flatMap(({ actionId, eventId }) =>
-    actionId !== undefined && actionId !== action?.actionId ? [{ actionId, eventId }] : [],
-  );
-  const moved = version !== (room.version ?? 0);
-  return {
-    roomId,
-    version: room.version,
-    nextVersion: moved ? version : null,
-    newRoom,
-    action: action && { ...action, parts },
-    answerIds: events.map((event) => event.eventId),
-    events,
-    rejects,
-  };
-}
-
-/** Authorises events one after the other, each as if those before it had happened. */
-export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverName: string): EventDraft[] {
-  for (const [index, draft] of drafts.entries()) {
-    try {
-      authorise(draft, room, serverName);
-    } catch (error) {
-      throw located(error, draft, index > 0);
-    }
-    if (draft.inserted === undefined) room.apply(draft);
-  }
-  return drafts;
-}
-
-/** Names the part of the input; also where no field is at fault, once those before it have passed. */
-function located(error: unknown, { inputPath = "" }: EventDraft, othersPassed: boolean): unknown {
-  if (!(error instanceof HearthError) || inputPath === "") return error;
-  return othersPassed || "field" in error.details ? within(inputPath, error) : error;
-}
-
-/** The plan of actions that know their events beforehand: append them to the room if the rules let all of them. */
-export function appending(drafts: EventDraft[], tools: ActionTools): Action["plan"] {
-  return (known) => {
-    const room = present(known);
-    return { append: authoriseAll(drafts, room, tools.serverName), room };
-  };
-}
-
-/** For plans that need a room: `NOT_FOUND` where there is none. */
-export function present(room: RoomAuthority | null): RoomAuthority {
-  if (room === null) throw roomNotFound();
-  return room;
 }

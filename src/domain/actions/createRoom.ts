@@ -7,7 +7,8 @@ import { emptyStateKey, type EventDraft, type StoredEvent } from "../../model/ev
 import { alias, serverOf, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { RoomAuthority } from "../rules/authority.ts";
-import { act, authoriseAll, commonInput, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll } from "./plan.ts";
 import { roomDoneIn } from "./lookUps.ts";
 import { membershipDraft, mustExist } from "./membership.ts";
 import { stateDraft, stateInput } from "./setStates.ts";

@@ -5,7 +5,8 @@ import { emptyStateKey, type EventDraft, type StoredEvent } from "../../model/ev
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { stateInSlots } from "../../store/state.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 import { stateType } from "./setStates.ts";
 
 const deleteStateInput = z.strictObject({

@@ -9,7 +9,8 @@ import type { Requester } from "../../model/requester.ts";
 import { existingAccounts } from "../../store/accounts.ts";
 import type { Connection } from "../../store/database.ts";
 import { membershipEventId } from "../../store/rooms.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 
 /** A reason is shown to people, so it is short. */
 export const reason = plainText.max(1000, "is longer than 1000 characters").nullish();

@@ -8,7 +8,8 @@ import { powerLevel } from "../../model/power.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { Connection } from "../../store/database.ts";
 import { stateInSlots } from "../../store/state.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 
 const patchInput = z.strictObject({
   ...commonInput,

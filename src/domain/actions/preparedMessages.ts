@@ -12,7 +12,8 @@ import type { PreparedMessage } from "../../model/tokens.ts";
 import type { Connection } from "../../store/database.ts";
 import { eventsById } from "../../store/events.ts";
 import { signingKeysOf } from "../../store/signingKeys.ts";
-import { act, commonInput, rehearse, type ActionTools, type Plan } from "./act.ts";
+import { act, commonInput, rehearse, type ActionTools } from "./act.ts";
+import type { Plan } from "./plan.ts";
 import { checkSize } from "../rules/size.ts";
 import { appendingMessages, messageDraft, messageInput } from "./sendMessages.ts";
 

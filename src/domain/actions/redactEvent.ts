@@ -8,7 +8,8 @@ import type { Requester } from "../../model/requester.ts";
 import type { Connection } from "../../store/database.ts";
 import { updatesOf } from "../../store/relations.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 import { reason } from "./membership.ts";
 

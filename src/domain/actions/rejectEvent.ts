@@ -8,7 +8,8 @@ import type { Requester } from "../../model/requester.ts";
 import { eventsById } from "../../store/events.ts";
 import { standingOf, type Standing } from "../../store/rejections.ts";
 import { demandAdmin } from "../rules/admin.ts";
-import { act, authoriseAll, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 import { reason } from "./membership.ts";
 import { redactions } from "./redactEvent.ts";
 

@@ -5,7 +5,8 @@ import type { StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { roomOfInvite } from "../../store/rooms.ts";
-import { act, appending, commonInput, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { appending } from "./plan.ts";
 import { roomDoneIn } from "./lookUps.ts";
 import { membershipDraft } from "./membership.ts";
 

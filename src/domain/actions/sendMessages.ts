@@ -5,7 +5,8 @@ import { badInput } from "../../model/errors.ts";
 import { isServersOwn, plainType, type EventDraft, type EventRelation, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId, eventId, indexedText, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, authoriseAll, commonInput, present, type Action, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { authoriseAll, present, type Planner } from "./plan.ts";
 import { checkParents } from "./parents.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
 
@@ -75,7 +76,7 @@ export function appendingMessages(
   roomId: string,
   drafts: EventDraft[],
   field: (index: number) => string,
-): Action["plan"] {
+): Planner {
   return async (known, connection) => {
     const room = present(known);
     // First, since a stranger to the room learns nothing of it: not even that the events they name aren't in it.

@@ -5,7 +5,8 @@ import { eventId } from "../../model/ids.ts";
 import { markerKinds, type Marker } from "../../model/marker.ts";
 import type { Requester } from "../../model/requester.ts";
 import { markersOfUsers } from "../../store/markers.ts";
-import { act, commonInput, present, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { present } from "./plan.ts";
 import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 
 const setMarkerInput = z.strictObject({

@@ -6,7 +6,8 @@ import { emptyStateKey, isServersOwn, plainType, type EventDraft, type StoredEve
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { checkStateContent } from "../rules/stateContent.ts";
-import { act, appending, commonInput, type ActionTools } from "./act.ts";
+import { act, commonInput, type ActionTools } from "./act.ts";
+import { appending } from "./plan.ts";
 
 /** One state slot and what to put there. */
 export const stateInput = z.strictObject({

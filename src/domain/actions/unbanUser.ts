@@ -2,7 +2,8 @@ import { check } from "../../model/check.ts";
 import { HearthError } from "../../model/errors.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import type { Requester } from "../../model/requester.ts";
-import { act, authoriseAll, present, type ActionTools } from "./act.ts";
+import { act, type ActionTools } from "./act.ts";
+import { authoriseAll, present } from "./plan.ts";
 import { membershipDraft, othersMembershipInput } from "./membership.ts";
 
 /** Lifts a ban; the user may join again where the room lets them. [ACT-5] `FORBIDDEN` when there is no ban. */

@@ -12,6 +12,7 @@ import { federationContexts } from "../../src/store/federation.ts";
 import { freshDatabase, startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
+import { pagesOf, watchPlans } from "../kit/plans.ts";
 
 let server: TestApp;
 let alice: Client;
@@ -272,14 +273,6 @@ test("[EV-6] contexts cost a few probes each, however many events the room and i
   );
   await sql(url, "VACUUM ANALYZE event");
   const database = openDatabase(url, { readers: 1 });
-  const blocks = async (): Promise<number> => {
-    await database.reader.$executeRawUnsafe("SELECT pg_stat_force_next_flush()");
-    const [row] = await database.reader.$queryRawUnsafe<{ read: number }[]>(
-      `SELECT (idx_blks_hit + idx_blks_read + heap_blks_hit + heap_blks_read)::float8 AS read
-       FROM pg_statio_user_tables WHERE relname = 'event'`,
-    );
-    return row!.read;
-  };
   for (const [eventId, prev, powers] of [
     ["$300", "$297", "$297"],
     ["$15001", "$15000", "$15000"],
@@ -287,10 +280,10 @@ test("[EV-6] contexts cost a few probes each, however many events the room and i
     ["$60000", "$30000", "$30000"],
   ] as const) {
     const events = await eventsById(database.reader, [eventId]);
-    const before = await blocks();
-    const contexts = await federationContexts(database.reader, events);
+    const { connection, plans } = watchPlans(database.reader);
+    const contexts = await federationContexts(connection, events);
     expect(contexts).toEqual(new Map([[eventId, { prevEvents: [prev], authEvents: [powers] }]]));
-    expect((await blocks()) - before).toBeLessThan(40);
+    expect(pagesOf(plans)).toBeLessThan(40);
   }
   await database.close();
 });

@@ -193,7 +193,7 @@ function eventJson(event: PlacedDraft, number: number, unit: number, roomId: str
     sender: event.sender,
     sent_at: event.sentAt,
     content: event.content,
-    in_force: event.inserted === undefined,
+    in_force: event.inserted === undefined ? undefined : false,
     updates: event.updatesId,
     relates_to: event.relatesTo?.length ? JSON.stringify(relationsJson(event.relatesTo)) : undefined,
     redacts: event.redactsId,

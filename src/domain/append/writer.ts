@@ -64,7 +64,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   let queue: Waiting[] = [];
   let running: Promise<void> | null = null;
   const locked: (() => Promise<void>)[] = [];
-  /** Units that are queued or in flight, by their first event's id. Ids are new, but for those of prepared events. */
+  /** Units of prepared events that are queued or in flight, by the event's id: all other ids are new. */
   const underway = new Map<string, Promise<AppendOutcome>>();
 
   function wake(): void {
@@ -102,11 +102,10 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       const { unit } = waiting;
       const action = unit.action && JSON.stringify([unit.action.userId, unit.action.deviceId, unit.action.actionId]);
       const repeats = action !== null && actions.has(action);
-      const redacts = unit.events.flatMap(({ redactsId }) => redactsId ?? []);
-      const updates = unit.events.flatMap(({ updatesId }) => updatesId ?? []);
-      const touched =
-        redacts.some((eventId) => redacted.has(eventId) || updated.has(eventId)) ||
-        updates.some((eventId) => redacted.has(eventId));
+      const touched = unit.events.some(
+        ({ redactsId = "", updatesId = "" }) =>
+          redacted.has(redactsId) || updated.has(redactsId) || redacted.has(updatesId),
+      );
       const size = unit.events.length + (unit.markers?.length ?? 0);
       const full = batch.length > 0 && events + size > batchEvents;
       if (full || repeats || touched || closed.has(unit.roomId)) {
@@ -117,8 +116,10 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       batch.push(waiting);
       events += size;
       if (action !== null) actions.add(action);
-      for (const eventId of redacts) redacted.add(eventId);
-      for (const eventId of updates) updated.add(eventId);
+      for (const { redactsId, updatesId } of unit.events) {
+        if (redactsId !== undefined) redacted.add(redactsId);
+        if (updatesId !== undefined) updated.add(updatesId);
+      }
       if (unit.nextVersion !== null) closed.add(unit.roomId);
     }
     queue = left;
@@ -216,17 +217,20 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
 
   return {
     append(unit) {
-      const eventId = unit.events[0]?.eventId ?? "";
+      const queued = (): Promise<AppendOutcome> =>
+        new Promise((resolve, reject) => {
+          queue.push({ unit, resolve, reject });
+          wake();
+        });
+      const [prepared] = unit.events;
+      if (prepared?.signatures === undefined) return queued();
       // A prepared event that is sent again meanwhile: planned anew, the action finds it. To append it would be refused,
       // and the search for what was guilty holds up the others of its batch. [ACT-13]
-      const before = underway.get(eventId);
+      const before = underway.get(prepared.eventId);
       const stale = (): AppendOutcome => ({ outcome: "stale" });
       if (before !== undefined) return before.then(stale, stale);
-      const appended = new Promise<AppendOutcome>((resolve, reject) => {
-        queue.push({ unit, resolve, reject });
-        wake();
-      }).finally(() => underway.delete(eventId));
-      if (eventId !== "") underway.set(eventId, appended);
+      const appended = queued().finally(() => underway.delete(prepared.eventId));
+      underway.set(prepared.eventId, appended);
       return appended;
     },
     appendLocked(prepare) {

@@ -28,7 +28,6 @@ test("[SCR-3] a page reads as much of the index in the middle of a large room as
     expect(page!.events().map((event) => event.position)).toEqual(
       Array.from({ length: 20 }, (_, index) => (direction === "before" ? major - 20 + index : major + 1 + index)),
     );
-    console.log(pagesOf(plans));
     return pagesOf(plans);
   };
   for (const direction of ["before", "after"] as const) {

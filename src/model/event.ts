@@ -146,11 +146,11 @@ export function actedFrom(event: StoredEvent, viewer: { userId: UserId; deviceId
 
 /**
  * The event as one JSON document in client form: prefixed type, `origin_server_ts` in milliseconds. [EV-1, EV-7]
- * A deleted state event has no `content`; `action_id` is there only for the device that acted.
+ * A deleted state event has no `content`; `action_id` is there only for the device that `acted`.
  */
 export function clientJson(
   event: AnyEvent,
-  viewer: { userId: UserId; deviceId: string } | null,
+  acted: boolean,
   prevContent: Record<string, unknown> | null,
 ): Record<string, unknown> {
   const json: Record<string, unknown> = {
@@ -173,7 +173,7 @@ export function clientJson(
   if (event.insertedAfterId !== null) json["inserted_after"] = event.insertedAfterId;
   const signatures = usersSignatures(event);
   if (signatures !== null) json["signatures"] = signatures;
-  if (viewer && actedFrom(event, viewer) && event.action?.actionId) json["action_id"] = event.action.actionId;
+  if (acted && event.action?.actionId) json["action_id"] = event.action.actionId;
   return json;
 }
 

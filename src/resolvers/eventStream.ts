@@ -1,6 +1,4 @@
-import { chunkOf, type StreamChunk as StreamChunkShape } from "../domain/sync/chunk.ts";
-import type { Follower } from "../domain/sync/follower.ts";
-import type { Domain } from "../domain/domain.ts";
+import type { StreamChunk as StreamChunkShape } from "../domain/sync/chunk.ts";
 import type { StreamToken } from "../model/tokens.ts";
 import { readFilter } from "../domain/filters.ts";
 import type { AnyEvent } from "../model/event.ts";
@@ -9,17 +7,20 @@ import type { Context } from "../schema/context.ts";
 import { shapedJson } from "../schema/eventJson.ts";
 import { LeftRoom } from "../schema/leftRoom.ts";
 import { Event, Invite, Room } from "../schema/refs.ts";
+import { ChunkSource } from "./chunkSource.ts";
 import { domainOf, loadAnew, signedIn } from "./context.ts";
 import { FilterInput } from "./filters.ts";
 
 const StreamChunk = builder.objectRef<StreamChunkShape>("StreamChunk").implement({
   fields: (t) => ({
-    events: t.field({ type: [Event], resolve: ({ events }) => events }),
+    events: t.field({ type: [Event], resolve: ({ events }, _args, context) => readable(events, context) }),
     json: t.field({
       type: ["JSONObject"],
       description: "The events in the format, with the fields and bundles, that the filter asked for.",
-      resolve: ({ events, filter }, _args, context) =>
-        Promise.all(events.map(async (event) => shapedJson(event, filter, context))),
+      async resolve({ events, filter }, _args, context) {
+        const shown = await readable(events, context);
+        return Promise.all(shown.map(async (event) => shapedJson(event, filter, context)));
+      },
     }),
     stream: t.expose("stream", { type: "StreamToken", description: "The new position." }),
     limited: t.exposeBoolean("limited"),
@@ -71,50 +72,21 @@ builder.subscriptionType({
             ? domain.tokens.readStream(stream, requester)
             : { ...requester, rooms: null, users: null, position: null };
         const options = { filter: readFilter(domain.tokens, filter, tweak), outOfOrder };
-        return chunks(domain, await domain.stream.open(token, requester.tokenId, options));
+        return new ChunkSource(domain, await domain.stream.open(token, requester.tokenId, options));
       },
-      async resolve(chunk, _args, context) {
+      resolve(chunk, _args, context) {
         // A stream outlives what was loaded for its earlier chunks.
         loadAnew(context);
-        return { ...chunk, events: await readable(chunk.events, context) };
+        return chunk;
       },
     }),
   }),
 });
 
 /** Insertions may stand in a past that the viewer doesn't see, though they are in the room now. [EVS-6, EV-9] */
-async function readable(events: AnyEvent[], context: Context): Promise<AnyEvent[]> {
+function readable(events: AnyEvent[], context: Context): AnyEvent[] | Promise<AnyEvent[]> {
   const inserted = (event: AnyEvent): boolean => event.kind !== "EPHEMERAL" && event.insertedAfterId !== null;
-  const seen = await Promise.all(events.filter(inserted).map((event) => context.load.event(event.eventId)));
-  const hidden = events.filter(inserted).filter((_event, index) => seen[index] === null);
-  return events.filter((event) => !hidden.includes(event));
-}
-
-/** A follower's steps as chunks. Written by hand, since `return` must work while `next` is still waiting. */
-function chunks(domain: Domain, follower: Follower): AsyncIterableIterator<StreamChunkShape> {
-  const base = domain.tokens.streamBase(follower.base);
-  const close = (): Promise<IteratorResult<StreamChunkShape>> => {
-    domain.stream.close(follower);
-    return Promise.resolve({ done: true, value: undefined });
-  };
-  return {
-    async next() {
-      try {
-        const step = await follower.next();
-        if (step === null) return await close();
-        return { done: false, value: chunkOf(step, follower, domain.tokens, base, domain.server.name) };
-      } catch (error) {
-        await close();
-        throw error;
-      }
-    },
-    return: close,
-    throw: async (error) => {
-      await close();
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  if (!events.some(inserted)) return events;
+  const shown = events.map(async (event) => !inserted(event) || (await context.load.event(event.eventId)) !== null);
+  return Promise.all(shown).then((each) => events.filter((_event, index) => each[index]));
 }

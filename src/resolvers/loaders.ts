@@ -24,15 +24,9 @@ import type { Loaders, StateOf } from "../schema/context.ts";
 
 type StateArguments = Parameters<Loaders["stateConnection"]>[1];
 
-/** The loaders of one request; see `Loaders`. */
-export function createLoaders(domain: Domain, viewer: Requester | null, batched: Batched): Loaders {
+/** The loaders of one request, see `Loaders`; `signedIn` gives the viewer of whatever needs one, or throws. */
+export function createLoaders(domain: Domain, signedIn: () => Requester, batched: Batched): Loaders {
   const { reading } = domain;
-
-  /** The viewer of whatever needs one; who isn't signed in gets no further than the root fields. */
-  function signedIn(): Requester {
-    if (viewer === null) throw new HearthError("UNAUTHENTICATED", "This needs an access token.");
-    return viewer;
-  }
 
   const access = batched<string, RoomAccess | null>(async (roomIds) => {
     const found = await accessToRooms(reading.connection, signedIn().userId, roomIds);

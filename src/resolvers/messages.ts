@@ -95,7 +95,7 @@ function compact(event: StoredEvent, context: Context): Record<string, unknown> 
     room_id: _roomId,
     signatures: _signatures,
     ...added
-  } = clientJson(event, context.requester, null);
+  } = clientJson(event, context.acted(event), null);
   return added;
 }
 

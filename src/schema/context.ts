@@ -14,6 +14,8 @@ import type { PagingArguments } from "../model/paging.ts";
 export interface Context {
   /** Null without a valid access token. */
   requester: Requester | null;
+  /** Whether the request came from the device that acted, which alone sees the action id. [EVS-8] */
+  acted(event: StoredEvent): boolean;
   requestId: string;
   server: ServerShape;
   load: Loaders;

@@ -1,5 +1,5 @@
 import type { AnyEvent, EphemeralEvent as EphemeralShape, StoredEvent } from "../model/event.ts";
-import { actedFrom, contentOf, qualifiedType } from "../model/event.ts";
+import { contentOf, qualifiedType } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
 import { orderText } from "../model/order.ts";
 import { canonicalPatterns } from "../model/patterns.ts";
@@ -94,10 +94,8 @@ Event.implement({
     actionId: t.string({
       nullable: true,
       description: "Only on the device that acted. [EVS-8]",
-      resolve(event, _args, { requester }) {
-        const mine = event.kind !== "EPHEMERAL" && requester !== null && actedFrom(event, requester);
-        return mine ? (event.action?.actionId ?? null) : null;
-      },
+      resolve: (event, _args, context) =>
+        event.kind !== "EPHEMERAL" && context.acted(event) ? (event.action?.actionId ?? null) : null,
     }),
     insertedAfterId: t.id({
       nullable: true,

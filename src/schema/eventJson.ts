@@ -17,13 +17,15 @@ export function eventJson(event: AnyEvent, { format, fields }: Form, context: Co
 /** At once where nothing has to be loaded, as for nearly all messages: a page has hundreds of them. */
 function documentOf(event: AnyEvent, format: Form["format"], context: Context): Json | Promise<Json> {
   if (event.kind !== "EPHEMERAL" && format === "FEDERATION") return federationJson(event, context);
-  if (event.kind !== "STATE" || event.replacesId === null) return clientJson(event, context.requester, null);
-  return previousContent(event, context).then((previous) => clientJson(event, context.requester, previous));
+  if (event.kind === "EPHEMERAL") return clientJson(event, false, null);
+  const acted = context.acted(event);
+  if (event.replacesId === null) return clientJson(event, acted, null);
+  return previousContent(event, context).then((previous) => clientJson(event, acted, previous));
 }
 
 /** Markers have no such form, since no server tells them to another: they stand as clients see them. [ACT-11, EV-6] */
 function federationJson(event: StoredEvent, context: Context): Json | Promise<Json> {
-  return event.marker === null ? context.load.federationJson(event) : clientJson(event, null, null);
+  return event.marker === null ? context.load.federationJson(event) : clientJson(event, false, null);
 }
 
 /** What the slot held before, where the viewer may see that event. */
@@ -36,7 +38,7 @@ export async function previousContent(event: StoredEvent, context: Context): Pro
 export async function stateJson(event: StoredEvent, { definition }: Filter, context: Context): Promise<Json> {
   const { format, fields } = definition;
   const json =
-    format === "FEDERATION" ? await federationJson(event, context) : clientJson(event, context.requester, null);
+    format === "FEDERATION" ? await federationJson(event, context) : clientJson(event, context.acted(event), null);
   return fields === null ? json : pickFields(json, fields);
 }
 

@@ -1,6 +1,6 @@
 import type { Domain } from "../../src/domain/domain.ts";
 import { visibleEvents } from "../../src/domain/reading/history.ts";
-import { chunkOf, type StreamChunk } from "../../src/domain/sync/chunk.ts";
+import { StreamChunk } from "../../src/domain/sync/chunk.ts";
 import type { Follower } from "../../src/domain/sync/follower.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
 import { markerKindOf } from "../../src/model/marker.ts";
@@ -119,7 +119,7 @@ export class Mirror {
     const { tokens, server } = this.#domain;
     const base = tokens.streamBase(follower.base);
     for (let step = await follower.next(); step !== null; step = await follower.next()) {
-      const chunk = chunkOf(step, follower, tokens, base, server.name);
+      const chunk = new StreamChunk(step, follower.wish, tokens, base, server.name);
       if (chunk.limited) await this.#syncInstead(step.position);
       else await this.#take(chunk);
       this.#stream = chunk.stream;

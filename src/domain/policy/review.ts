@@ -99,7 +99,7 @@ export async function createReview(options: ReviewOptions): Promise<Review> {
   }
 
   async function rejectAll(shown: StoredEvent[], turn: ReviewTurn): Promise<void> {
-    const body = JSON.stringify({ phase: "after", events: shown.map((event) => clientJson(event, null, null)) });
+    const body = JSON.stringify({ phase: "after", events: shown.map((event) => clientJson(event, false, null)) });
     const { reject } = await call(fetch, { ...reached, method: "POST", body, signal }, rejections);
     const ids = new Set(shown.map(({ eventId }) => eventId));
     for (const { event_id: eventId, reason = null } of reject) {

@@ -1,54 +1,64 @@
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import type { AnyEvent, EphemeralEvent, StoredEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
+import type { RoomId, UserId } from "../../model/ids.ts";
 import type { Tokens } from "../../model/tokens.ts";
 import { placeToken } from "../reading/pages.ts";
 import { membershipSet } from "../rules/membership.ts";
-import type { Follower, Step } from "./follower.ts";
+import type { Step } from "./follower.ts";
 import type { Wish } from "./wish.ts";
 
-/** One delivery of the event stream. [EVS-1] */
-export interface StreamChunk {
-  events: AnyEvent[];
+/** One delivery of the event stream: a follower's step, and what is derived from its events. [EVS-1] */
+export class StreamChunk {
+  readonly events: AnyEvent[];
   /** Shapes the events' JSON. */
-  filter: Filter;
+  readonly filter: Filter;
   /** The new position, as a token for the same rooms and users. */
-  stream: string;
-  limited: boolean;
+  readonly stream: string;
+  readonly limited: boolean;
+  readonly #userId: UserId;
+  readonly #wanted: StoredEvent[];
+
+  /** `base`: the stream's own part of its tokens. */
+  constructor(step: Step, wish: Wish, tokens: Tokens, base: string, serverName: string) {
+    this.#userId = wish.base.userId;
+    this.#wanted = step.events.filter((event) => wish.wants(event));
+    const derives = step.events.some((event) => wish.isOwnJoin(event));
+    this.events = derives
+      ? step.events.flatMap((event) => [
+          ...(wish.wants(event) ? [event] : []),
+          ...derived(event, wish, tokens, serverName),
+        ])
+      : this.#wanted;
+    this.filter = wish.filter;
+    this.stream = tokens.streamAt(base, step.position);
+    this.limited = step.limited;
+  }
+
   /** Rooms with news. */
-  roomIds: string[];
-  /** The viewer's own invites among the events. */
-  invites: StoredEvent[];
-  /** The viewer's own leaving, of their will or not. */
-  left: StoredEvent[];
-}
-
-/** Turns a follower's steps into chunks, with what is derived from their events. */
-export function chunkOf(step: Step, follower: Follower, tokens: Tokens, base: string, serverName: string): StreamChunk {
-  const { wish } = follower;
-  const { userId } = wish.base;
-  const wanted = step.events.filter((event) => wish.wants(event));
-  const own = wanted.filter((event) => event.type === "m.room.member" && event.stateKey === userId);
-  const left = own.filter((event) => ["leave", "ban", null].includes(membershipSet(event)));
-  const gone = new Set(left.map((event) => event.roomId));
-  return {
-    events: step.events.flatMap((event) => [
-      ...(wish.wants(event) ? [event] : []),
-      ...derived(event, wish, tokens, serverName),
-    ]),
-    filter: wish.filter,
-    stream: tokens.streamAt(base, step.position),
-    limited: step.limited,
+  get roomIds(): RoomId[] {
+    const gone = new Set(this.left.map(roomOf));
     // Where others stand changes nothing of the viewer's lists; their own marker does, since it is what unread counts go by.
-    roomIds: [
-      ...new Set(wanted.filter(({ marker, sender }) => marker === null || sender === userId).map(roomOf)),
-    ].filter((roomId) => !gone.has(roomId)),
-    invites: own.filter((event) => membershipSet(event) === "invite"),
-    left,
-  };
+    const news = this.#wanted.filter(({ marker, sender }) => marker === null || sender === this.#userId);
+    return [...new Set(news.map(roomOf))].filter((roomId) => !gone.has(roomId));
+  }
+
+  /** The viewer's own invites among the events. */
+  get invites(): StoredEvent[] {
+    return this.#own().filter((event) => membershipSet(event) === "invite");
+  }
+
+  /** The viewer's own leaving, of their will or not. */
+  get left(): StoredEvent[] {
+    return this.#own().filter((event) => ["leave", "ban", null].includes(membershipSet(event)));
+  }
+
+  #own(): StoredEvent[] {
+    return this.#wanted.filter((event) => event.type === "m.room.member" && event.stateKey === this.#userId);
+  }
 }
 
-function roomOf({ roomId }: StoredEvent): string {
+function roomOf({ roomId }: StoredEvent): RoomId {
   return roomId;
 }
 

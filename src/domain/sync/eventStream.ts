@@ -9,6 +9,7 @@ import { Audience, LoneObserver } from "./audience.ts";
 import { everything } from "../filters.ts";
 import { Follower } from "./follower.ts";
 import type { Head } from "./head.ts";
+import { Turns } from "./turns.ts";
 import { listsMarkers, Wish } from "./wish.ts";
 
 export interface EventStream {
@@ -53,6 +54,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   const opening = new Set<Follower>();
   /** Tokens that were revoked lately: a stream may be asked for with one that held a moment ago. */
   const revoked = new LRUCache<string, Error>({ max: 10_000 });
+  const turns = new Turns();
   let closing = false;
 
   head.onPassed((events, to) => {
@@ -102,7 +104,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     async open(token, tokenId, { filter = everything, outOfOrder = false } = {}) {
       const base = { userId: token.userId, deviceId: token.deviceId, rooms: token.rooms, users: token.users };
       const wish = new Wish(base, filter, outOfOrder);
-      const follower = new Follower(wish, tokenId, head.position, Math.max(options.backlogLimit, replayLimit));
+      const follower = new Follower(wish, tokenId, head.position, Math.max(options.backlogLimit, replayLimit), turns);
       const failure = revoked.get(tokenId);
       if (failure !== undefined) follower.end(failure);
       opening.add(follower);

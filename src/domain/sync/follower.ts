@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../../model/event.ts";
 import type { StreamBase } from "../../model/tokens.ts";
+import type { Turns } from "./turns.ts";
 import type { Wish } from "./wish.ts";
 
 /** One step of a stream: the events that a follower gets, and the position reached with them. [EVS-1] */
@@ -14,13 +15,15 @@ export interface Step {
 const eventsPerStep = 100;
 
 /**
- * What waits for one open stream, in bounded memory. It is pulled by whoever writes to the socket, so a consumer that is
- * slow lets events pile up here, and past the bound they are dropped for one `limited` step. [EVS-13]
+ * What waits for one open stream, in bounded memory. Whoever writes to the socket takes steps as fast as the client takes
+ * what was written, so a consumer that is slow lets events pile up here, and past the bound they are dropped for one
+ * `limited` step. [EVS-13]
  */
 export class Follower {
   readonly wish: Wish;
   readonly tokenId: string;
   readonly #bound: number;
+  readonly #turns: Turns;
   #pending: StoredEvent[] = [];
   /** The position of the newest event that was looked at for this follower. */
   #seen: number;
@@ -29,12 +32,15 @@ export class Follower {
   #idleDue = false;
   #ended = false;
   #failure: Error | null = null;
-  #wake: (() => void) | null = null;
+  /** Who waits for the next step. */
+  #taker: (() => void) | null = null;
+  #onEnd: (() => void) | null = null;
 
-  constructor(wish: Wish, tokenId: string, position: number, bound: number) {
+  constructor(wish: Wish, tokenId: string, position: number, bound: number, turns: Turns) {
     this.wish = wish;
     this.tokenId = tokenId;
     this.#bound = bound;
+    this.#turns = turns;
     this.#seen = position;
     this.#delivered = position;
     // The first step tells the client that it is live, and from where on.
@@ -54,7 +60,7 @@ export class Follower {
       this.#pending = [];
       this.#limited = true;
     }
-    this.#wake?.();
+    this.#wake();
   }
 
   /** Everything up to this position has been offered. */
@@ -66,14 +72,14 @@ export class Follower {
   limit(): void {
     this.#pending = [];
     this.#limited = true;
-    this.#wake?.();
+    this.#wake();
   }
 
   /** Sends an empty step if nothing else was sent since the position moved, so that the client's token stays young. */
   keepYoung(): void {
     if (this.#pending.length > 0 || this.#seen === this.#delivered) return;
     this.#idleDue = true;
-    this.#wake?.();
+    this.#wake();
   }
 
   /** Ends the stream, with an error that the client is told or without. */
@@ -81,28 +87,45 @@ export class Follower {
     this.#ended = true;
     this.#failure = failure;
     this.#pending = [];
-    this.#wake?.();
+    this.#onEnd?.();
+    this.#wake();
+  }
+
+  /** Calls back when the stream ends, even while nobody waits for a step. */
+  whenEnded(callback: () => void): void {
+    this.#onEnd = callback;
+    if (this.#ended) callback();
   }
 
   get ended(): boolean {
     return this.#ended;
   }
 
+  /** Calls back once there is something to take, or the stream has ended: in a later turn, and only this once. */
+  whenReady(taker: () => void): void {
+    this.#taker = taker;
+    if (this.#ended || this.#limited || this.#idleDue || this.#pending.length > 0) this.#wake();
+  }
+
+  /** The next step if there is one. Throws the error that ended the stream. */
+  take(): Step | null {
+    if (this.#failure !== null) throw this.#failure;
+    return this.#ended ? null : this.#take();
+  }
+
   /** The next step, as soon as there is one; null after the end. Rejects with the error that ended the stream. */
   async next(): Promise<Step | null> {
     for (;;) {
-      if (this.#failure !== null) throw this.#failure;
-      if (this.#ended) return null;
-      const step = this.#take();
-      if (step !== null) return step;
-      await new Promise<void>((resolve) => {
-        this.#wake = () => {
-          this.#wake = null;
-          // Not in this turn of the event loop: whoever acted is answered in it, before thousands are told.
-          setImmediate(resolve);
-        };
-      });
+      const step = this.take();
+      if (step !== null || this.#ended) return step;
+      await new Promise<void>((resolve) => this.whenReady(resolve));
     }
+  }
+
+  #wake(): void {
+    if (this.#taker === null) return;
+    this.#turns.add(this.#taker);
+    this.#taker = null;
   }
 
   #take(): Step | null {

@@ -22,6 +22,7 @@ import { databaseSetting } from "./store/accounts.ts";
 import type { Database } from "./store/database.ts";
 import { listen } from "./store/notifications.ts";
 import { createGraphQL } from "./transport/graphql.ts";
+import { createLive } from "./transport/live/live.ts";
 import { createHttpServer } from "./transport/http.ts";
 import { serveWebSockets } from "./transport/websocket.ts";
 import { version } from "./model/version.ts";
@@ -139,7 +140,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
   const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
-  const webSockets = serveWebSockets(server, graphql, domain, log, { path: graphqlPath, origins });
+  const webSockets = serveWebSockets(server, graphql, createLive(domain), domain, log, { path: graphqlPath, origins });
 
   return {
     domain,

@@ -1,14 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { ExecutionArgs } from "graphql";
-import { useServer } from "graphql-ws/use/ws";
+import type { ExecutionArgs, GraphQLError } from "graphql";
+import { useServer, type Extra } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
 import type { Domain } from "../domain/domain.ts";
 import { HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 import type { createGraphQL, OperationSource } from "./graphql.ts";
 import { presentError } from "./errors.ts";
+import type { Sink } from "./live/delivery.ts";
+import type { Live } from "./live/live.ts";
 import { mayCall, type OriginRules } from "./origins.ts";
 
 /** Bytes of one message from a client. */
@@ -23,6 +25,7 @@ export interface WebSockets {
 export function serveWebSockets(
   server: Server,
   graphql: ReturnType<typeof createGraphQL>,
+  live: Live,
   domain: Domain,
   log: Log,
   { path, origins }: { path: string; origins: OriginRules },
@@ -49,7 +52,7 @@ export function serveWebSockets(
           throw error;
         }
       },
-      async onSubscribe({ connectionParams, extra }, _id, payload) {
+      async onSubscribe({ connectionParams, extra }, id, payload) {
         // GraphiQL sends its Headers tab with each operation: it opens its socket before anything was typed there.
         const operation = source(extra.request, { ...connectionParams, ...headersOf(payload.extensions) });
         const present = (error: unknown) => presentError(error, log, operation.requestId);
@@ -66,14 +69,17 @@ export function serveWebSockets(
             contextValue,
             operationName: payload.operationName,
             variableValues: payload.variables,
-            rootValue: { execute, subscribe },
+            rootValue: { execute, subscribe, sink: socketSink(extra, id), present } satisfies Running,
           };
         } catch (error) {
           return [present(error)];
         }
       },
-      execute: (args) => rootOf(args).execute(args),
-      subscribe: (args) => rootOf(args).subscribe(args),
+      execute: (args) => runningOf(args).execute(args),
+      subscribe(args) {
+        const { subscribe, sink, present } = runningOf(args);
+        return live.takes(args) ? live.subscribe(args, sink, present) : subscribe(args);
+      },
       onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log, randomUUID())),
     },
     sockets,
@@ -103,14 +109,33 @@ export function serveWebSockets(
   };
 }
 
-interface Executors {
+/** What travels with an operation, since graphql-ws knows only one pair of executors for all. */
+interface Running {
   execute(args: unknown): ReturnType<typeof import("graphql").execute>;
   subscribe(args: unknown): ReturnType<typeof import("graphql").subscribe>;
+  sink: Sink;
+  present(error: unknown): GraphQLError;
 }
 
-/** The enveloped executors travel with the operation, as graphql-ws knows only one pair for all. */
-function rootOf(args: { rootValue?: unknown }): Executors {
-  return args.rootValue as Executors;
+function runningOf(args: { rootValue?: unknown }): Running {
+  return args.rootValue as Running;
+}
+
+/** Bytes that may wait for a client before its streams pause. */
+const maxWaiting = 128 * 1024;
+
+/** Writes an operation's results as graphql-ws would, without waiting for each to be taken. */
+function socketSink({ socket, request }: Extra, id: string): Sink {
+  const before = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+  return {
+    get full() {
+      return socket.bufferedAmount > maxWaiting;
+    },
+    send(payload) {
+      if (socket.readyState === socket.OPEN) socket.send(`${before}${payload}}`);
+    },
+    whenDrained: (callback) => void request.socket.once("drain", callback),
+  };
 }
 
 /** `authorization` of `connection_init`, or of an operation, however it is capitalised. */

@@ -97,6 +97,11 @@ export class Follower {
     if (this.#ended) callback();
   }
 
+  /** The error that ended the stream; null while it goes on, and when none did. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }

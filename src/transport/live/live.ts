@@ -1,0 +1,67 @@
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, type GraphQLError } from "graphql";
+import type { Domain } from "../../domain/domain.ts";
+import { ChunkSource } from "../../resolvers/chunkSource.ts";
+import { createSharedContext } from "../../resolvers/context.ts";
+import { schema } from "../../resolvers/schema.ts";
+import { Delivery, type Sink } from "./delivery.ts";
+import { shapeReader } from "./shape.ts";
+import { SharedRendering } from "./sharing.ts";
+
+/** Subscriptions whose payloads go straight to sockets. */
+export interface Live {
+  /** Whether `subscribe` takes the operation. */
+  takes(operation: ExecutionArgs): boolean;
+  /**
+   * Opens the subscription and writes its payloads to the sink. Gives the errors that kept it from opening, or an iterator
+   * that gives nothing: it ends with the stream, and ends the stream when it is returned.
+   */
+  subscribe(
+    operation: ExecutionArgs,
+    sink: Sink,
+    presentError: (error: unknown) => GraphQLError,
+  ): Promise<ExecutionResult | AsyncIterableIterator<never>>;
+}
+
+export function createLive(domain: Domain): Live {
+  const shapes = shapeReader(schema);
+  let shared: SharedRendering | null = null;
+  const sharing = (): SharedRendering => {
+    if (shared === null) {
+      shared = new SharedRendering(schema, () => createSharedContext(domain));
+      setImmediate(() => (shared = null));
+    }
+    return shared;
+  };
+  return {
+    takes: shapes.followsEvents,
+    async subscribe(operation, sink, presentError) {
+      const source = await createSourceEventStream(operation);
+      if (!(source instanceof ChunkSource)) {
+        return { errors: ((source as ExecutionResult).errors ?? []).map((error) => presentError(error)) };
+      }
+      const shape = shapes.shapeOf(operation, source.follower.wish.filter);
+      return endOf(new Delivery({ source, operation, sink, shape, sharing, presentError }), source);
+    },
+  };
+}
+
+function endOf({ ended }: Delivery, source: ChunkSource): AsyncIterableIterator<never> {
+  const done = { done: true as const, value: undefined };
+  return {
+    async next() {
+      try {
+        await ended;
+      } finally {
+        source.close();
+      }
+      return done;
+    },
+    return() {
+      source.close();
+      return Promise.resolve(done);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

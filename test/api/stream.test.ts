@@ -246,8 +246,10 @@ test("[EVS-13] a socket that takes nothing for a while holds little, and goes on
   socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query } }));
   await until(() => received.some((text) => text.includes("eventStream")));
   socket.pause();
-  const body = "x".repeat(50_000);
-  for (let count = 0; count < 300; count++) await alice.send(room, body);
+  // In few requests: who answers no ping for long is disconnected.
+  const messages = Array.from({ length: 15 }, () => ({ content: { text: { body: "x".repeat(50_000) } } }));
+  const batch = "mutation ($input: SendMessagesInput!) { sendMessages(input: $input) { events { id } } }";
+  for (let count = 0; count < 20; count++) await alice.do(batch, { input: { roomId: room, messages } });
   const last = await alice.send(room, "last");
   socket.resume();
   await until(

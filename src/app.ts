@@ -24,6 +24,7 @@ import { listen } from "./store/notifications.ts";
 import { createGraphQL } from "./transport/graphql.ts";
 import { createLive } from "./transport/live/live.ts";
 import { createHttpServer } from "./transport/http.ts";
+import { createOperations } from "./transport/operations.ts";
 import { serveWebSockets } from "./transport/websocket.ts";
 import { version } from "./model/version.ts";
 
@@ -138,9 +139,14 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const deletions = setInterval(finishDeletions, deletionsMs);
   deletions.unref();
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
-  const graphql = createGraphQL(domain, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
+  const operations = createOperations(domain, log);
+  const graphql = createGraphQL(operations, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
   const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
-  const webSockets = serveWebSockets(server, graphql, createLive(domain), domain, log, { path: graphqlPath, origins });
+  const live = createLive(domain);
+  const webSockets = serveWebSockets(server, { graphql, operations, live }, domain, log, {
+    path: graphqlPath,
+    origins,
+  });
 
   return {
     domain,

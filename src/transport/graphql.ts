@@ -1,32 +1,28 @@
-import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { createYoga, type Plugin } from "graphql-yoga";
-import type { Domain } from "../domain/domain.ts";
+import {
+  createYoga,
+  handleStreamOrSingleExecutionResult,
+  isAsyncIterable,
+  type Plugin,
+  type YogaServerInstance,
+} from "graphql-yoga";
 import type { Log } from "../model/ports.ts";
-import type { Requester } from "../model/requester.ts";
-import { createContext } from "../resolvers/context.ts";
+import type { Context } from "../schema/context.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
-import { isLarge, pacedJson } from "./pacedJson.ts";
 import { defaultDocument } from "./graphiql.ts";
+import type { OperationRequest, Operations, OperationSource } from "./operations.ts";
+import { isLarge, pacedJson } from "./pacedJson.ts";
 
-/** What a transport knows of an operation before it runs. */
-export interface OperationSource {
-  req: IncomingMessage;
-  requestId: string;
-  /** The access token as it was shown, with or without `Bearer`; null for none. */
-  authorization: string | null;
-  /** The operation may outlive the request, as subscriptions do. */
-  live: boolean;
-}
+export type GraphQL = YogaServerInstance<OperationSource, object>;
 
-/** Tokens of one document: far more than people write, far fewer than stall the parser. */
-const maxTokens = 1000;
-
-/** GraphQL over HTTP and server-sent events, and the executor that the WebSocket shares. */
-export function createGraphQL(domain: Domain, log: Log, options: { endpoint: string; allowedOrigins: string[] }) {
+/** GraphQL over HTTP and server-sent events, and GraphiQL: all of the protocol, over the operations of all transports. */
+export function createGraphQL(
+  operations: Operations,
+  log: Log,
+  options: { endpoint: string; allowedOrigins: string[] },
+): GraphQL {
   const { endpoint, allowedOrigins } = options;
-  return createYoga<OperationSource>({
+  const graphql: GraphQL = createYoga<OperationSource>({
     schema,
     graphqlEndpoint: endpoint,
     logging: false,
@@ -34,47 +30,75 @@ export function createGraphQL(domain: Domain, log: Log, options: { endpoint: str
     multipart: false,
     landingPage: false,
     cors: allowedOrigins.length === 0 ? false : { origin: allowedOrigins.includes("*") ? "*" : allowedOrigins },
-    parserAndValidationCache: true,
-    plugins: [limitTokens(), presentErrors(log), paceLargeResults()],
-    maskedErrors: {
-      maskError: (error) => presentError(error, log, randomUUID()),
-    },
-    async context(source) {
-      const requester = await authenticate(domain, source);
-      const { req, requestId, live } = source;
-      return createContext(domain, { requester, requestId, origin: originOf(req), live });
-    },
+    // Documents are remembered by the operations, and errors presented with the request's id below.
+    parserAndValidationCache: false,
+    maskedErrors: false,
+    plugins: [
+      runOperations(operations, () => graphql),
+      presentErrors(log),
+      presentStreamErrors(log),
+      endUnwantedStreams(),
+      paceLargeResults(),
+    ],
     graphiql: { title: "hearth", defaultQuery: defaultDocument, subscriptionsProtocol: "WS" },
     // Loaded when the first browser asks: the page is 9 MB.
     renderGraphiQL: async (graphiql) => (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(graphiql),
   });
+  return graphql;
 }
 
-/** The requester behind an access token; null without one, `UNKNOWN_TOKEN` for one that doesn't hold. */
-async function authenticate(domain: Domain, { req, authorization }: OperationSource): Promise<Requester | null> {
-  if (authorization === null || authorization.trim() === "") return null;
-  return domain.accounts.authenticate(authorization.replace(/^Bearer\s+/i, "").trim(), originOf(req));
-}
-
-function originOf(req: IncomingMessage) {
-  return { ip: req.socket.remoteAddress ?? null, userAgent: req.headers["user-agent"]?.slice(0, 255) ?? null };
-}
-
-function limitTokens(): Plugin {
+/** What yoga made of a request goes the way of all transports. */
+function runOperations(operations: Operations, graphql: () => GraphQL): Plugin<object, OperationSource> {
   return {
-    onParse({ setParseFn, parseFn }) {
-      setParseFn((source: string, options: object) => parseFn(source, { ...options, maxTokens }));
+    onParams({ setParamsHandler }) {
+      setParamsHandler(async ({ params, request, context: source }) => {
+        // Checked by yoga before it calls this.
+        const prepared = operations.prepare(params as OperationRequest, source);
+        if ("errors" in prepared) return prepared;
+        if (prepared.operation.operation !== "subscription") return operations.run(prepared, source);
+        const contextValue = await operations.context(source);
+        // By the request in the context, yoga knows a subscription again when it chooses the form of the answer.
+        return graphql()
+          .getEnveloped(source)
+          .subscribe({ ...prepared, contextValue: Object.assign(contextValue, { request }) });
+      });
     },
   };
 }
 
-/** Gives every error a code, those of parsing and validating included. */
+/** Gives every error a code, those of reading the request included. */
 function presentErrors(log: Log): Plugin<object, OperationSource> {
   return {
     onResultProcess({ result, setResult, serverContext }) {
       if (Array.isArray(result) || !("errors" in result) || !result.errors) return;
       const errors = result.errors.map((error) => presentError(error, log, serverContext.requestId));
       setResult({ ...result, errors });
+    },
+  };
+}
+
+/** The same for what comes down a stream, and for what ends it; over the WebSocket, too. */
+function presentStreamErrors(log: Log): Plugin<Context> {
+  return {
+    onSubscribe({ args }) {
+      const { requestId } = args.contextValue;
+      return {
+        onSubscribeResult: (payload) =>
+          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) => {
+            if (!result.errors) return;
+            setResult({ ...result, errors: result.errors.map((error) => presentError(error, log, requestId)) });
+          }),
+        onSubscribeError: ({ error, setError }) => setError(presentError(error, log, requestId)),
+      };
+    },
+  };
+}
+
+/** A stream that no form of answer was accepted for would stay open for ever. */
+function endUnwantedStreams(): Plugin {
+  return {
+    onResultProcess({ result, resultProcessor }) {
+      if (resultProcessor === undefined && isAsyncIterable(result)) void result[Symbol.asyncIterator]().return?.();
     },
   };
 }

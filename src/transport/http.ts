@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { ErrorCode } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
-import type { createGraphQL } from "./graphql.ts";
+import type { GraphQL } from "./graphql.ts";
 import { mayCall, type OriginRules } from "./origins.ts";
 
 /** Bytes of a request's body. */
@@ -10,7 +10,7 @@ const maxBody = 1024 * 1024;
 
 /** The HTTP server: GraphQL and GraphiQL at one path, and a way there from the root. */
 export function createHttpServer(
-  graphql: ReturnType<typeof createGraphQL>,
+  graphql: GraphQL,
   log: Log,
   { path, origins }: { path: string; origins: OriginRules },
 ): Server {
@@ -29,7 +29,8 @@ export function createHttpServer(
     if (pathname === path) {
       const authorization = req.headers.authorization ?? null;
       const live = req.headers.accept?.includes("text/event-stream") ?? false;
-      Promise.resolve(graphql(req, res, { req, requestId, authorization, live })).catch((error: unknown) => {
+      const readOnly = req.method === "GET";
+      Promise.resolve(graphql(req, res, { req, requestId, authorization, live, readOnly })).catch((error: unknown) => {
         log.error({ error, requestId }, "a request failed");
         if (!res.headersSent) refuse(req, res, 500, "INTERNAL", "Something went wrong on the server.");
       });

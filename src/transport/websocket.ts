@@ -7,10 +7,11 @@ import { WebSocketServer } from "ws";
 import type { Domain } from "../domain/domain.ts";
 import { HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
-import type { createGraphQL, OperationSource } from "./graphql.ts";
 import { presentError } from "./errors.ts";
+import type { GraphQL } from "./graphql.ts";
 import type { Sink } from "./live/delivery.ts";
 import type { Live } from "./live/live.ts";
+import type { Operations, OperationSource } from "./operations.ts";
 import { mayCall, type OriginRules } from "./origins.ts";
 
 /** Bytes of one message from a client. */
@@ -24,8 +25,7 @@ export interface WebSockets {
 /** GraphQL over WebSocket (graphql-transport-ws) at one path, with `authorization` in `connection_init`. */
 export function serveWebSockets(
   server: Server,
-  graphql: ReturnType<typeof createGraphQL>,
-  live: Live,
+  { graphql, operations, live }: { graphql: GraphQL; operations: Operations; live: Live },
   domain: Domain,
   log: Log,
   { path, origins }: { path: string; origins: OriginRules },
@@ -36,6 +36,7 @@ export function serveWebSockets(
     requestId: randomUUID(),
     authorization: authorizationOf(params) ?? req.headers.authorization ?? null,
     live: true,
+    readOnly: false,
   });
 
   const protocol = useServer<Record<string, unknown>>(
@@ -57,20 +58,13 @@ export function serveWebSockets(
         const operation = source(extra.request, { ...connectionParams, ...headersOf(payload.extensions) });
         const present = (error: unknown) => presentError(error, log, operation.requestId);
         try {
-          const enveloped = graphql.getEnveloped({ ...operation, params: payload });
-          const document = enveloped.parse(payload.query) as ExecutionArgs["document"];
-          const errors = enveloped.validate(enveloped.schema, document) as readonly unknown[];
-          if (errors.length > 0) return errors.map(present);
-          const contextValue: unknown = await enveloped.contextFactory();
-          const { schema, execute, subscribe } = enveloped;
-          return {
-            schema: schema as ExecutionArgs["schema"],
-            document,
-            contextValue,
-            operationName: payload.operationName,
-            variableValues: payload.variables,
-            rootValue: { execute, subscribe, sink: socketSink(extra, id), present } satisfies Running,
-          };
+          const prepared = operations.prepare(payload, operation);
+          if ("errors" in prepared) return prepared.errors;
+          const contextValue = await operations.context(operation);
+          const { execute } = operations;
+          const { subscribe } = graphql.getEnveloped(operation);
+          const running = { execute, subscribe, sink: socketSink(extra, id), present } satisfies Running;
+          return { ...prepared, contextValue, rootValue: running };
         } catch (error) {
           return [present(error)];
         }

@@ -24,6 +24,7 @@ import { listen } from "./store/notifications.ts";
 import { createGraphQL } from "./transport/graphql.ts";
 import { createLive } from "./transport/live/live.ts";
 import { createHttpServer } from "./transport/http.ts";
+import { createLean } from "./transport/lean.ts";
 import { createOperations } from "./transport/operations.ts";
 import { serveWebSockets } from "./transport/websocket.ts";
 import { version } from "./model/version.ts";
@@ -140,13 +141,11 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   deletions.unref();
   const origins = { loopback: isLoopback(config.host), serverName, allowedOrigins: config.allowedOrigins };
   const operations = createOperations(domain, log);
-  const graphql = createGraphQL(operations, log, { endpoint: graphqlPath, allowedOrigins: config.allowedOrigins });
-  const server = createHttpServer(graphql, log, { path: graphqlPath, origins });
+  const graphql = createGraphQL(operations, log, graphqlPath);
   const live = createLive(domain);
-  const webSockets = serveWebSockets(server, { graphql, operations, live }, domain, log, {
-    path: graphqlPath,
-    origins,
-  });
+  const place = { path: graphqlPath, origins };
+  const server = createHttpServer({ lean: createLean(operations), graphql }, log, place);
+  const webSockets = serveWebSockets(server, { graphql, operations, live }, domain, log, place);
 
   return {
     domain,

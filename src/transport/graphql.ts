@@ -10,18 +10,14 @@ import type { Context } from "../schema/context.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
 import { defaultDocument } from "./graphiql.ts";
+import { plainAnswerType } from "./mediaTypes.ts";
 import type { OperationRequest, Operations, OperationSource } from "./operations.ts";
 import { isLarge, pacedJson } from "./pacedJson.ts";
 
 export type GraphQL = YogaServerInstance<OperationSource, object>;
 
 /** GraphQL over HTTP and server-sent events, and GraphiQL: all of the protocol, over the operations of all transports. */
-export function createGraphQL(
-  operations: Operations,
-  log: Log,
-  options: { endpoint: string; allowedOrigins: string[] },
-): GraphQL {
-  const { endpoint, allowedOrigins } = options;
+export function createGraphQL(operations: Operations, log: Log, endpoint: string): GraphQL {
   const graphql: GraphQL = createYoga<OperationSource>({
     schema,
     graphqlEndpoint: endpoint,
@@ -29,7 +25,7 @@ export function createGraphQL(
     batching: false,
     multipart: false,
     landingPage: false,
-    cors: allowedOrigins.length === 0 ? false : { origin: allowedOrigins.includes("*") ? "*" : allowedOrigins },
+    cors: false,
     // Documents are remembered by the operations, and errors presented with the request's id below.
     parserAndValidationCache: false,
     maskedErrors: false,
@@ -107,18 +103,9 @@ function endUnwantedStreams(): Plugin {
 function paceLargeResults(): Plugin {
   const paced: Plugin = {
     onResultProcess({ request, result, setResultProcessor }) {
-      const accept = request.headers.get("accept") ?? "*/*";
-      if (
-        Array.isArray(result) ||
-        !("data" in result) ||
-        !/\*\/\*|application\/(\*|json|graphql-response\+json)/.test(accept)
-      )
-        return;
-      if (/event-stream|multipart/.test(accept)) return;
-      if (!isLarge(result.data)) return;
-      const type = accept.includes("application/graphql-response+json")
-        ? "application/graphql-response+json"
-        : "application/json";
+      if (Array.isArray(result) || !("data" in result)) return;
+      const type = plainAnswerType(request.headers.get("accept") ?? undefined);
+      if (type === null || !isLarge(result.data)) return;
       const { data, errors, extensions } = result;
       const body = { ...(errors ? { errors } : {}), data, ...(extensions ? { extensions } : {}) };
       setResultProcessor(

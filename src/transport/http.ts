@@ -1,52 +1,97 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { ErrorCode } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
+import { corsHeaders } from "./cors.ts";
 import type { GraphQL } from "./graphql.ts";
+import type { Lean } from "./lean.ts";
+import type { OperationSource } from "./operations.ts";
 import { mayCall, type OriginRules } from "./origins.ts";
 
 /** Bytes of a request's body. */
 const maxBody = 1024 * 1024;
 
+/** The ways to GraphQL: the straight one where there is one, and the one for everything. */
+export interface Ways {
+  lean: Lean | null;
+  graphql: GraphQL;
+}
+
 /** The HTTP server: GraphQL and GraphiQL at one path, and a way there from the root. */
 export function createHttpServer(
-  graphql: GraphQL,
+  { lean, graphql }: Ways,
   log: Log,
   { path, origins }: { path: string; origins: OriginRules },
 ): Server {
+  async function answer(req: IncomingMessage, res: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
+    const source: OperationSource = {
+      req,
+      requestId: headers["X-Request-Id"] as string,
+      authorization: req.headers.authorization ?? null,
+      live: req.headers.accept?.includes("text/event-stream") ?? false,
+      readOnly: req.method === "GET",
+    };
+    Object.assign(headers, corsHeaders(req, origins.allowedOrigins));
+    let left: IncomingMessage | null = req;
+    // With a query in the address yoga may see something else in it.
+    const type = lean !== null && req.url === path ? lean.takes(req) : null;
+    if (type !== null) left = await lean!.answer(req, res, { type, source, headers });
+    if (left === null) return;
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value!);
+    // Before a page's request, its browser asks whether it may send it.
+    if (req.method === "OPTIONS" && origins.allowedOrigins.length > 0) {
+      return void res.writeHead(204, { "Content-Length": 0 }).end();
+    }
+    await graphql(left, res, source);
+  }
+
   const server = createServer({ requestTimeout: 60_000, headersTimeout: 30_000 }, (req, res) => {
     const requestId = randomUUID();
-    res.setHeader("X-Request-Id", requestId);
-    res.setHeader("X-Content-Type-Options", "nosniff");
-    res.setHeader("X-Frame-Options", "DENY");
-    // GraphiQL keeps the document in its address.
-    res.setHeader("Referrer-Policy", "no-referrer");
+    const headers = { ...commonHeaders, "X-Request-Id": requestId } as OutgoingHttpHeaders;
     // While the server stops, clients on open connections are told to go.
-    if (!server.listening) res.setHeader("Connection", "close");
+    if (!server.listening) headers["Connection"] = "close";
     const refusal = refusalOf(req, origins);
-    if (refusal !== null) return refuse(req, res, ...refusal);
-    const { pathname } = new URL(req.url ?? "/", "http://localhost");
+    if (refusal !== null) return refuse(req, res, headers, ...refusal);
+    const pathname = pathOf(req);
     if (pathname === path) {
-      const authorization = req.headers.authorization ?? null;
-      const live = req.headers.accept?.includes("text/event-stream") ?? false;
-      const readOnly = req.method === "GET";
-      Promise.resolve(graphql(req, res, { req, requestId, authorization, live, readOnly })).catch((error: unknown) => {
+      answer(req, res, headers).catch((error: unknown) => {
         log.error({ error, requestId }, "a request failed");
-        if (!res.headersSent) refuse(req, res, 500, "INTERNAL", "Something went wrong on the server.");
+        if (!res.headersSent) refuse(req, res, headers, 500, "INTERNAL", "Something went wrong on the server.");
       });
       return;
     }
-    if (pathname === "/") return void res.writeHead(307, { Location: path }).end();
-    refuse(req, res, 404, "NOT_FOUND", `There is nothing here; GraphQL is at ${path}.`);
+    if (pathname === "/") return void res.writeHead(307, { ...headers, Location: path }).end();
+    refuse(req, res, headers, 404, "NOT_FOUND", `There is nothing here; GraphQL is at ${path}.`);
   });
   return server;
+}
+
+const commonHeaders = {
+  "X-Request-Id": "",
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  // GraphiQL keeps the document in its address.
+  "Referrer-Policy": "no-referrer",
+};
+
+/** The path that is asked for; null for an address that makes no sense. */
+function pathOf({ url = "/" }: IncomingMessage): string | null {
+  // Nearly all addresses are plain paths, which reading would give again.
+  if (/^\/\w*$/.test(url)) return url;
+  return URL.canParse(url, "http://localhost") ? new URL(url, "http://localhost").pathname : null;
 }
 
 type Refusal = [status: number, code: ErrorCode, message: string];
 
 /** What is refused before anything reads it. */
 function refusalOf(req: IncomingMessage, origins: OriginRules): Refusal | null {
-  if (!URL.canParse(req.url ?? "/", "http://localhost")) return [400, "BAD_INPUT", "The address is malformed."];
+  if (pathOf(req) === null) return [400, "BAD_INPUT", "The address is malformed."];
   if (!mayCall(req, origins)) return [403, "FORBIDDEN", "This origin or host name may not call the server."];
   if (req.method !== "POST") return null;
   // There are no cookies, so there is nothing to forge with; yet a form on a foreign page shall reach nothing at all.
@@ -60,8 +105,14 @@ function refusalOf(req: IncomingMessage, origins: OriginRules): Refusal | null {
 }
 
 /** Answers in GraphQL's form, and lets go of what the client still sends. */
-function refuse(req: IncomingMessage, res: ServerResponse, ...[status, code, message]: Refusal): void {
+function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  headers: OutgoingHttpHeaders,
+  ...[status, code, message]: Refusal
+): void {
   const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
-  res.writeHead(status, { "Content-Type": "application/json; charset=utf-8", Connection: "close" }).end(body);
+  const type = "application/json; charset=utf-8";
+  res.writeHead(status, { ...headers, "Content-Type": type, Connection: "close" }).end(body);
   req.resume();
 }

@@ -10,10 +10,13 @@ import { createDatabase } from "./database.ts";
 import { template } from "./globalSetup.ts";
 import { Client } from "./client.ts";
 import { Mirror } from "./mirror.ts";
+import { serveByYoga } from "./ways.ts";
 
 export interface TestApp {
   /** e.g. http://127.0.0.1:40123 */
   address: string;
+  /** Where the same domain answers HTTP by yoga alone; clients send their operations to both in turn. */
+  yogaAddress: string;
   app: App;
   database: Database;
   databaseUrl: string;
@@ -58,6 +61,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const config: Config = { ...readConfig({ HEARTH_PORT: "0" }, null), ...options.config };
   const app = await createApp({ config, database, clock: options.clock ?? systemClock, ids: randomIds, fetch, log });
   const address = await app.listen();
+  const yoga = await serveByYoga({ app, address }, config, log);
   // They read by connections of their own, so that a test may count the app's statements.
   const watching = openDatabase(databaseUrl, { readers: 2 });
   const watched: Domain = { ...app.domain, reading: { ...app.domain.reading, connection: watching.reader } };
@@ -82,6 +86,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
 
   return {
     address,
+    yogaAddress: yoga.address,
     app,
     database,
     databaseUrl,
@@ -92,6 +97,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       try {
         await checkMirrors();
       } finally {
+        await yoga.close();
         await app.close();
         await Promise.all([database.close(), watching.close()]);
       }

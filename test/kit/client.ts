@@ -1,6 +1,7 @@
 import { createClient, type Client as SocketClient } from "graphql-ws";
 import WebSocket from "ws";
 import { Follow } from "./follow.ts";
+import { nextWay } from "./ways.ts";
 
 export interface Answer {
   data?: Record<string, unknown> | null;
@@ -55,7 +56,7 @@ export class Client {
     variables: Record<string, unknown> = {},
     headers: Record<string, string> = {},
   ): Promise<Answer> {
-    const response = await fetch(`${this.address}/graphql`, {
+    const response = await fetch(`${nextWay(this.address)}/graphql`, {
       method: "POST",
       headers: {
         "content-type": "application/json",

@@ -143,8 +143,9 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const operations = createOperations(domain, log);
   const graphql = createGraphQL(operations, log, graphqlPath);
   const live = createLive(domain);
+  const lean = createLean(operations, live, log);
   const place = { path: graphqlPath, origins };
-  const server = createHttpServer({ lean: createLean(operations), graphql }, log, place);
+  const server = createHttpServer({ lean, graphql }, log, place);
   const webSockets = serveWebSockets(server, { graphql, operations, live }, domain, log, place);
 
   return {

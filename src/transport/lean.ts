@@ -2,34 +2,61 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ExecutionResult } from "graphql";
+import type { Log } from "../model/ports.ts";
+import type { Context } from "../schema/context.ts";
+import { presentError } from "./errors.ts";
+import type { Live } from "./live/live.ts";
+import { serveEvents } from "./live/serverSentEvents.ts";
 import { isJson, plainAnswerType, type AnswerType } from "./mediaTypes.ts";
-import type { OperationRequest, Operations, OperationSource } from "./operations.ts";
+import type { OperationRequest, Operations, OperationSource, Prepared } from "./operations.ts";
 import { isLarge, pacedJson } from "./pacedJson.ts";
 
+const eventStream = "text/event-stream";
+
+/** What is known of an answer before the request is read. */
+interface Form {
+  type: AnswerType | typeof eventStream;
+  headers: OutgoingHttpHeaders;
+}
+
+interface Answering extends Form {
+  source: OperationSource;
+}
+
 /**
- * The straight way from the socket to the operations and back, for what nearly all requests are: JSON that asks for JSON.
- * It leaves everything else to yoga, which knows all of the protocol and costs more than a small operation does; what is
+ * The straight way from the socket to the operations and back, for what nearly all requests are: JSON that asks for JSON,
+ * or for the event stream as server-sent events. It leaves everything else to yoga, which knows all of the protocol and costs more than a small operation does; what is
  * wrong with a request as well, so that the answer is the same on both ways.
  */
 export interface Lean {
-  /** The form in which a request will be answered here; null for one that has to go the other way. */
-  takes(req: IncomingMessage): AnswerType | null;
+  /** The form in which a request may be answered here; null for one that has to go the other way. */
+  takes(req: IncomingMessage): Form["type"] | null;
   /**
    * Reads a request that it takes and answers it. Gives the request back, to be read anew, when what was in it has to go
    * the other way after all.
    */
-  answer(
-    req: IncomingMessage,
-    res: ServerResponse,
-    options: { type: AnswerType; source: OperationSource; headers: OutgoingHttpHeaders },
-  ): Promise<IncomingMessage | null>;
+  answer(req: IncomingMessage, res: ServerResponse, form: Answering): Promise<IncomingMessage | null>;
 }
 
-export function createLean(operations: Operations): Lean {
+export function createLean(operations: Operations, live: Live, log: Log): Lean {
+  /** Streams events to a client; false when nothing was begun. */
+  async function stream(prepared: Prepared, res: ServerResponse, { source, headers }: Answering): Promise<boolean> {
+    if (!live.takes(prepared)) return false;
+    let contextValue: Context;
+    try {
+      contextValue = await operations.context(source);
+    } catch {
+      return false;
+    }
+    const present = (error: unknown) => presentError(error, log, source.requestId);
+    await serveEvents(res, headers, (sink) => live.subscribe({ ...prepared, contextValue }, sink, present), present);
+    return true;
+  }
+
   return {
     takes({ method, headers }) {
       if (method !== "POST" || !isJson(headers["content-type"])) return null;
-      return plainAnswerType(headers.accept);
+      return headers.accept === eventStream ? eventStream : plainAnswerType(headers.accept);
     },
 
     async answer(req, res, { type, source, headers }) {
@@ -39,6 +66,10 @@ export function createLean(operations: Operations): Lean {
       const request = read(body);
       if (request === null) return unread(req, body);
       const prepared = operations.prepare(request, source);
+      if (type === eventStream) {
+        const begun = !("errors" in prepared) && (await stream(prepared, res, { type, source, headers }));
+        return begun ? null : unread(req, body);
+      }
       if ("errors" in prepared) {
         send(res, { type, headers }, prepared);
         return null;
@@ -92,11 +123,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** The request as it was before its body was read. */
 function unread({ method, url, headers, socket }: IncomingMessage, body: Buffer): IncomingMessage {
   return Object.assign(Readable.from([body]), { method, url, headers, socket }) as unknown as IncomingMessage;
-}
-
-interface Form {
-  type: AnswerType;
-  headers: OutgoingHttpHeaders;
 }
 
 function send(res: ServerResponse, { type, headers }: Form, result: ExecutionResult): void {

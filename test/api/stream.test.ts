@@ -121,6 +121,8 @@ test("[EV-9] the kicked get their kick and nothing after it; the invited their i
   const kick = await alice.membership("kick", room, bob.userId);
   const hidden = await alice.send(room, "behind his back");
   const invite = await alice.membership("invite", room, bob.userId);
+  // Shown while it holds.
+  await following.sees(invite);
   await alice.send(room, "still hidden");
   const join = await bob.join(room);
   const seen = await alice.send(room, "welcome back");

@@ -5,6 +5,7 @@ import type { Log } from "../../src/model/ports.ts";
 import { corsHeaders } from "../../src/transport/cors.ts";
 import type { GraphQL } from "../../src/transport/graphql.ts";
 import { createHttpServer } from "../../src/transport/http.ts";
+import { createLive } from "../../src/transport/live/live.ts";
 import { createLean } from "../../src/transport/lean.ts";
 import { createOperations } from "../../src/transport/operations.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
@@ -294,7 +295,7 @@ test("what is plain needs no yoga, and all that isn't goes there", async () => {
     res.end();
   }) as unknown as GraphQL;
   const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  const lean = createLean(createOperations(server.app.domain, log));
+  const lean = createLean(createOperations(server.app.domain, log), createLive(server.app.domain), log);
   const origins = { loopback: true, serverName: "localhost", allowedOrigins: ["https://two.example"] };
   const counting = createHttpServer({ lean, graphql }, log, { path: "/graphql", origins });
   await new Promise<void>((resolve) => counting.listen(0, "127.0.0.1", resolve));

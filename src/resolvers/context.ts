@@ -1,43 +1,88 @@
 import type { Domain } from "../domain/domain.ts";
 import type { Origin } from "../domain/accounts.ts";
 import { HearthError } from "../model/errors.ts";
-import { actedFrom } from "../model/event.ts";
+import { actedFrom, type StoredEvent } from "../model/event.ts";
 import { Pace } from "../model/pace.ts";
 import type { Requester } from "../model/requester.ts";
-import type { Context } from "../schema/context.ts";
-import { batching } from "./batching.ts";
+import type { ServerShape } from "../model/server.ts";
+import type { Context, Loaders } from "../schema/context.ts";
+import { batching, type Batched } from "./batching.ts";
 import { createLoaders } from "./loaders.ts";
 import { syncLoaders, type SyncLoaders } from "./syncLoaders.ts";
 
-/** The context that root fields see: the types' part, and the domain. */
-interface ResolverContext extends Context {
-  domain: Domain;
-  sync: SyncLoaders;
-  origin: Origin;
-  loadAnew(): void;
+/**
+ * The context that root fields see: the types' part, and the domain. Loaders are made when they are first used: streams
+ * by the thousand hold a context each and hardly ever load.
+ */
+class ResolverContext implements Context {
+  readonly domain: Domain;
+  readonly server: ServerShape;
+  readonly requestId: string;
+  readonly origin: Origin;
+  #requester: Requester | null;
+  /** Subscriptions outlive their loaders' memory, so they batch without remembering. */
+  #remember: boolean;
+  #load: Loaders | null = null;
+  #sync: SyncLoaders | null = null;
+  #pace: Pace | null = null;
+
+  constructor(domain: Domain, { requester, requestId, origin, live }: ContextRequest) {
+    this.domain = domain;
+    this.server = domain.server;
+    this.requestId = requestId;
+    this.origin = origin;
+    this.#requester = requester;
+    this.#remember = !live;
+  }
+
+  get requester(): Requester | null {
+    return this.#requester;
+  }
+
+  set requester(requester: Requester | null) {
+    this.#requester = requester;
+  }
+
+  acted(event: StoredEvent): boolean {
+    return this.#requester !== null && actedFrom(event, this.#requester);
+  }
+
+  get pace(): Pace {
+    return (this.#pace ??= new Pace());
+  }
+
+  get load(): Loaders {
+    if (this.#load === null) {
+      const { requester } = this;
+      this.#load = createLoaders(this.domain, () => demanded(requester), this.#batched());
+    }
+    return this.#load;
+  }
+
+  get sync(): SyncLoaders {
+    return (this.#sync ??= syncLoaders(this.domain, this.#batched()));
+  }
+
+  loadAnew(): void {
+    this.#remember = true;
+    this.#load = null;
+  }
+
+  #batched(): Batched {
+    return batching(this.pace, { remember: this.#remember });
+  }
 }
 
-/** A context for one operation. Subscriptions outlive their loaders' memory, so they batch without remembering. */
-export function createContext(
-  domain: Domain,
-  request: { requester: Requester | null; requestId: string; origin: Origin; live: boolean },
-): Context {
-  const { requester, requestId, origin, live } = request;
-  const pace = new Pace();
-  const batched = batching(pace, { remember: !live });
-  const context: ResolverContext = {
-    ...{ requester, requestId, origin, domain, server: domain.server, pace },
-    acted(event) {
-      return this.requester !== null && actedFrom(event, this.requester);
-    },
-    load: createLoaders(domain, () => demanded(requester), batched),
-    sync: syncLoaders(domain, batched),
-    loadAnew() {
-      const { requester } = this;
-      this.load = createLoaders(domain, () => demanded(requester), batching(pace, { remember: true }));
-    },
-  };
-  return context;
+interface ContextRequest {
+  requester: Requester | null;
+  requestId: string;
+  origin: Origin;
+  live: boolean;
+}
+
+/** A context for one operation. */
+export function createContext(domain: Domain, request: ContextRequest): Context {
+  return new ResolverContext(domain, request);
 }
 
 /** The viewer of whatever needs one; who isn't signed in gets no further than the root fields. */
@@ -53,29 +98,36 @@ export class ViewerNeeded extends Error {
   }
 }
 
+class SharedContext extends ResolverContext {
+  override get requester(): never {
+    throw new ViewerNeeded();
+  }
+
+  /** Those who did act don't take part. */
+  override acted(): boolean {
+    return false;
+  }
+
+  override get load(): Loaders {
+    return (this.#shared ??= createLoaders(this.domain, () => this.requester, batching(this.pace, { remember: true })));
+  }
+
+  #shared: Loaders | null = null;
+
+  override loadAnew(): void {}
+}
+
 /**
  * A context for what is rendered once for many, which is nobody's: whatever asks for the viewer throws `ViewerNeeded`.
  * It remembers what it loads, so it is for the events of one turn and no longer.
  */
 export function createSharedContext(domain: Domain): Context {
-  const viewer = (): never => {
-    throw new ViewerNeeded();
-  };
-  const pace = new Pace();
-  const batched = batching(pace, { remember: true });
-  const context: ResolverContext = {
-    get requester() {
-      return viewer();
-    },
-    // Those who did act don't take part.
-    acted: () => false,
+  return new SharedContext(domain, {
+    requester: null,
     requestId: "shared",
-    ...{ origin: { ip: null, userAgent: null }, domain, server: domain.server, pace },
-    load: createLoaders(domain, viewer, batched),
-    sync: syncLoaders(domain, batched),
-    loadAnew() {},
-  };
-  return context;
+    origin: { ip: null, userAgent: null },
+    live: false,
+  });
 }
 
 /** Forgets what was loaded: what follows sees what was changed, as the requester of now. */

@@ -154,11 +154,12 @@ export async function tokensOfDevices(
 
 /** Which of these users exist here; deactivated ones do. */
 export async function existingAccounts(connection: Connection, userIds: readonly string[]): Promise<string[]> {
-  const rows = await connection.account.findMany({
-    where: { userId: { in: [...userIds] }, deletedAt: null },
-    select: { userId: true },
-  });
-  return rows.map((row) => row.userId);
+  const rows = await query<{ user_id: string }>(
+    connection,
+    "SELECT user_id FROM account WHERE user_id = ANY ($1::text[]) AND deleted_at IS NULL",
+    userIds,
+  );
+  return rows.map((row) => row.user_id);
 }
 
 /** Profiles as stored: one row per user and key, values as canonical JSON. [PRO-1] */
@@ -166,10 +167,11 @@ export async function profilesOf(
   connection: Connection,
   userIds: readonly string[],
 ): Promise<{ userId: string; key: string; value: string }[]> {
-  return connection.profile.findMany({
-    where: { userId: { in: [...userIds] } },
-    select: { userId: true, key: true, value: true },
-  });
+  return query(
+    connection,
+    `SELECT user_id AS "userId", key, value FROM profile WHERE user_id = ANY ($1::text[])`,
+    userIds,
+  );
 }
 
 /** Reads a setting of the database, making it first where it is missing. */

@@ -41,11 +41,14 @@ export interface MemberRow {
   eventId: string;
 }
 
-/** Members as rows (room_id, user_id, membership, event_id): of the present, or of a position that an ex-member knows. */
+/**
+ * Members as rows (room_id, user_id, membership, event_id): of the present, or of a position that an ex-member knows. In
+ * each form `$4` is the position.
+ */
 function membersAt(until: number | null): string {
   if (until === null) return "SELECT room_id, user_id, membership, event_id FROM member WHERE room_id = $1";
-  return `SELECT held.room_id, held.state_key AS user_id, held.content::jsonb ->> 'membership' AS membership, held.event_id
-    FROM (SELECT room_id, type, state_key, ${Math.trunc(until)}::bigint AS at FROM current_state
+  return `SELECT slot.room_id, slot.state_key AS user_id, held.content::jsonb ->> 'membership' AS membership, held.event_id
+    FROM (SELECT room_id, type, state_key, $4::bigint AS at FROM current_state
           WHERE room_id = $1 AND type = 'm.room.member') AS slot
     CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL`;
 }
@@ -60,18 +63,17 @@ export interface MembersRequest {
 }
 
 /** The name that a member shows in the room, at the position at which members are read, else their global one. */
-function displayNameOf(until: number | null): string {
-  const at = until === null ? endless : Math.trunc(until);
-  return `coalesce(
+const displayName = `coalesce(
     (SELECT held.content::jsonb ->> 'displayname'
-     FROM (SELECT members.room_id, 'm.room.member.profile' AS type, members.user_id AS state_key, ${at}::bigint AS at) AS slot
+     FROM (SELECT members.room_id, 'm.room.member.profile' AS type, members.user_id AS state_key, $4::bigint AS at) AS slot
      CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL),
     (SELECT value::jsonb #>> '{}' FROM profile WHERE profile.user_id = members.user_id AND key = 'displayname'))`;
-}
 
-function matching(until: number | null): string {
-  return `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
-    OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayNameOf(until)}), lower($3)) > 0)`;
+const matching = `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
+    OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayName}), lower($3)) > 0)`;
+
+function matchingValues({ roomId, memberships, search, until }: MembersRequest): unknown[] {
+  return [roomId, memberships, search, until ?? endless];
 }
 
 /** Up to `limit` members by user id, after one. */
@@ -81,11 +83,9 @@ export async function memberPage(
 ): Promise<MemberRow[]> {
   const rows = await query<{ room_id: string; user_id: string; membership: Membership; event_id: string }>(
     connection,
-    `SELECT * FROM (${membersAt(request.until)}) AS members WHERE ${matching(request.until)} AND members.user_id > $4
-     ORDER BY members.user_id LIMIT $5::integer`,
-    request.roomId,
-    request.memberships,
-    request.search,
+    `SELECT * FROM (${membersAt(request.until)}) AS members WHERE ${matching} AND members.user_id > $5
+     ORDER BY members.room_id, members.user_id LIMIT $6::integer`,
+    ...matchingValues(request),
     request.after ?? "",
     request.limit,
   );
@@ -100,10 +100,8 @@ export async function memberPage(
 export async function countMembers(connection: Connection, request: MembersRequest): Promise<number> {
   const [row] = await query<{ count: number }>(
     connection,
-    `SELECT count(*)::integer AS count FROM (${membersAt(request.until)}) AS members WHERE ${matching(request.until)}`,
-    request.roomId,
-    request.memberships,
-    request.search,
+    `SELECT count(*)::integer AS count FROM (${membersAt(request.until)}) AS members WHERE ${matching}`,
+    ...matchingValues(request),
   );
   return row!.count;
 }

@@ -163,9 +163,10 @@ export async function replayedEvents(
      ), looked_at AS MATERIALIZED (
        SELECT live.position FROM period CROSS JOIN LATERAL (
          SELECT event.position FROM event
-         WHERE event.room_id = period.room_id AND event.major > ${after}
-           AND event.major >= period.from_position AND event.major <= period.to_position AND event.minor = ''::bytea
-         ORDER BY event.major LIMIT ${lookedAt}
+         WHERE event.room_id = period.room_id AND event.minor = ''::bytea
+           AND (event.major, event.minor) >= (greatest(${after} + 1, period.from_position), ''::bytea)
+           AND (event.major, event.minor) <= (period.to_position, ''::bytea)
+         ORDER BY event.major, event.minor LIMIT ${lookedAt}
        ) AS live
        WHERE period.joined
        ${request.outOfOrder ? insertedWhileJoined(after) : ""}

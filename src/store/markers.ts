@@ -1,7 +1,7 @@
 import { moveEvent, type Marker, type MarkerKind } from "../model/marker.ts";
 import type { MarkerReach, StoredEvent } from "../model/event.ts";
 import type { RoomView } from "../model/room.ts";
-import { query, type Connection } from "./database.ts";
+import { isFound, query, type Connection } from "./database.ts";
 import { isClosed } from "./roomDeletion.ts";
 
 /** A marker with the event that the stream carries for its latest move. */
@@ -31,10 +31,10 @@ const markerColumns = `marker.room_id, marker.user_id, marker.kind, marker.priva
   marker.major::float8 AS major, encode(marker.minor, 'hex') AS minor, marker.position::float8 AS position,
   (extract(epoch FROM marker.set_at) * 1000)::float8 AS set_at, marker.action_device, marker.action_id, marker.move_id,
   marker.suppressed,
-  CASE WHEN marker.private THEN 'own' WHEN EXISTS (
-    SELECT FROM marker AS further WHERE further.room_id = marker.room_id AND further.user_id = marker.user_id
-      AND further.kind = marker.kind AND further.private
-  ) THEN 'others' ELSE 'all' END AS reach`;
+  CASE WHEN marker.private THEN 'own' WHEN ${isFound(
+    `FROM marker AS further WHERE further.room_id = marker.room_id AND further.user_id = marker.user_id
+      AND further.kind = marker.kind AND further.private`,
+  )} THEN 'others' ELSE 'all' END AS reach`;
 
 function markerOfRow(row: MarkerRow): PlacedMarker {
   const marker = {
@@ -52,9 +52,11 @@ function markerOfRow(row: MarkerRow): PlacedMarker {
 
 /** The SQL condition that a viewer sees a `marker`: their own furthest one, and everybody else's public one. [ACT-11] */
 export function seenBy(viewer: string): string {
-  return `(marker.private = (marker.user_id = ${viewer} AND EXISTS (
-    SELECT FROM marker AS own WHERE own.room_id = marker.room_id AND own.user_id = marker.user_id
-      AND own.kind = marker.kind AND own.private)))`;
+  const ownPrivate = isFound(
+    `FROM marker AS own WHERE own.room_id = marker.room_id AND own.user_id = marker.user_id
+      AND own.kind = marker.kind AND own.private`,
+  );
+  return `(marker.private = (marker.user_id = ${viewer} AND ${ownPrivate}))`;
 }
 
 /** The markers of these users as a viewer sees them, in their order; null where there is none. One statement. */
@@ -189,14 +191,21 @@ export async function countMarkers(
 }
 
 /**
- * SQL of a room's markers as the state of the room holds them for a viewer: of `room` (room_id, since, markers_until), in order, with
- * further conditions. `markersOfJson` reads them. [ACT-11]
+ * SQL of up to `limit` of a room's markers as the state of the room holds them for a viewer: of `room` (room_id, since,
+ * markers_until), in order, with further conditions. Those that moved since are found by position, all of them in their
+ * order. `markersOfJson` reads them. [ACT-11]
  */
-export function markersAsState(viewer: string, conditions: string): string {
-  return `SELECT ${markerColumns} FROM marker
-    WHERE marker.room_id = room.room_id AND marker.position <= room.markers_until AND marker.position > room.since
+export function markersAsState(
+  { viewer, changed, limit }: { viewer: string; changed: boolean; limit: number },
+  conditions: string,
+): string {
+  const moved = `SELECT * FROM marker WHERE marker.room_id = room.room_id
+      AND (marker.room_id, marker.position) > (room.room_id, room.since) ORDER BY marker.room_id, marker.position OFFSET 0`;
+  // A sum is no bound, by which the whole of them would be looked up by position, and sorted for a page.
+  return `SELECT ${markerColumns} FROM ${changed ? `(${moved}) AS marker` : "marker"}
+    WHERE marker.room_id = room.room_id AND marker.position + 0 <= room.markers_until
       AND ${seenBy(viewer)} ${conditions}
-    ORDER BY marker.kind, marker.user_id`;
+    ORDER BY marker.room_id, marker.kind, marker.user_id LIMIT ${limit}`;
 }
 
 /** Markers of JSON that PostgreSQL made of such rows, as state events in their order. */
@@ -229,7 +238,9 @@ export async function countUnread(
     connection,
     `SELECT span.n, count(*)::integer AS count, (count(*) FILTER (WHERE unread.mentions))::integer AS highlight
      FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) AS span(n, room_id, low, high)
-     JOIN member ON member.room_id = span.room_id AND member.user_id = $5
+     CROSS JOIN LATERAL (
+       SELECT member.position FROM member WHERE member.room_id = span.room_id AND member.user_id = $5 LIMIT 1
+     ) AS member
      LEFT JOIN LATERAL (
        SELECT marker.major, marker.minor FROM marker
        WHERE marker.room_id = span.room_id AND marker.user_id = $5 AND marker.kind = 'read'

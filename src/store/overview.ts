@@ -37,9 +37,13 @@ export async function pageEnds(
      FROM (
        SELECT event.major, event.minor, row_number() OVER (ORDER BY event.major, event.minor) AS number
        FROM unnest(${unnested}) AS span(low, high)
-       JOIN event ON event.room_id = ${parameters.add(roomId, "text")} AND event.major >= span.low
-         AND (event.major, event.minor) <= (span.high, ''::bytea)
-       WHERE event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
+       CROSS JOIN LATERAL (
+         SELECT event.major, event.minor FROM event
+         WHERE event.room_id = ${parameters.add(roomId, "text")}
+           AND (event.major, event.minor) >= (span.low, ''::bytea) AND (event.major, event.minor) <= (span.high, ''::bytea)
+           AND event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
+         ORDER BY event.major, event.minor OFFSET 0
+       ) AS event
      ) AS listed`,
     ...parameters.values,
   );

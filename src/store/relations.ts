@@ -4,7 +4,7 @@ import { justAfter, type Place } from "../model/order.ts";
 import { exactTexts, type Patterns } from "../model/patterns.ts";
 import type { Span } from "../model/room.ts";
 import type { Selection } from "../model/selection.ts";
-import { query, type Connection } from "./database.ts";
+import { isFound, query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
 import { Parameters, patternsCondition, selectionCondition } from "./selection.ts";
 
@@ -170,11 +170,8 @@ export interface ParentSpans {
   spans: readonly Span[];
 }
 
-/** SQL of the children in the places given, unnested from the first four parameters; `$5` is the head. */
-const visibleChildren = `unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) AS span(n, parent_id, low, high)
-  JOIN relation ON relation.parent_id = span.parent_id AND relation.major >= span.low
-    AND (relation.major, relation.minor) <= (span.high, ''::bytea)
-  JOIN event ON event.event_id = relation.child_id AND event.position <= $5::bigint`;
+/** SQL of the places given, unnested from the first four parameters. */
+const spansOfParents = "unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) AS span(n, parent_id, low, high)";
 
 function spanColumns(parents: readonly ParentSpans[]): unknown[][] {
   const spans = parents.flatMap(({ parentId, spans }, n) => spans.map((span) => ({ n, parentId, ...span })));
@@ -194,8 +191,19 @@ export async function countChildren(
 ): Promise<Map<string | null, number>[]> {
   const rows = await query<{ n: number; type: string | null; count: number }>(
     connection,
-    `SELECT span.n, relation.type, count(DISTINCT relation.child_id)::integer AS count FROM ${visibleChildren}
-     GROUP BY GROUPING SETS ((span.n, relation.type), (span.n))`,
+    // A live child's place is its position; only one that was inserted has to be looked at.
+    `SELECT span.n, child.type, count(DISTINCT child.child_id)::integer AS count
+     FROM ${spansOfParents}
+     CROSS JOIN LATERAL (
+       SELECT relation.type, relation.child_id FROM relation
+       WHERE relation.parent_id = span.parent_id AND (relation.major, relation.minor) >= (span.low, ''::bytea)
+         AND (relation.major, relation.minor) <= (span.high, ''::bytea)
+         AND CASE WHEN relation.minor = ''::bytea THEN relation.major <= $5::bigint ELSE ${isFound(
+           "FROM event WHERE event.event_id = relation.child_id AND event.position <= $5::bigint",
+         )} END
+       ORDER BY relation.major, relation.minor OFFSET 0
+     ) AS child
+     GROUP BY GROUPING SETS ((span.n, child.type), (span.n))`,
     ...spanColumns(parents),
     head,
   );
@@ -221,8 +229,19 @@ export async function countReactions(
     connection,
     `SELECT span.n, relation.key, count(*)::integer AS count,
        min(relation.child_id) FILTER (WHERE event.sender = $6) AS own
-     FROM ${visibleChildren}
-     WHERE relation.type = 'm.annotation' AND relation.key IS NOT NULL AND event.redacted_by_id IS NULL
+     FROM ${spansOfParents}
+     CROSS JOIN LATERAL (
+       SELECT relation.major, relation.key, relation.child_id FROM relation
+       WHERE relation.parent_id = span.parent_id
+         AND (relation.type, relation.major, relation.minor) >= ('m.annotation', span.low, ''::bytea)
+         AND (relation.type, relation.major, relation.minor) <= ('m.annotation', span.high, ''::bytea)
+         AND relation.key IS NOT NULL
+       ORDER BY relation.type, relation.major, relation.minor OFFSET 0
+     ) AS relation
+     CROSS JOIN LATERAL (
+       SELECT event.sender FROM event
+       WHERE event.event_id = relation.child_id AND event.redacted_by_id IS NULL AND event.position <= $5::bigint LIMIT 1
+     ) AS event
      GROUP BY span.n, relation.key ORDER BY min(relation.major), relation.key`,
     ...spanColumns(parents),
     head,

@@ -1,8 +1,8 @@
-import { query, type Connection, type Database } from "./database.ts";
+import { isFound, query, type Connection, type Database } from "./database.ts";
 
 /** The SQL condition that the room of a row was closed: nothing of it is shown but that its members had to leave. */
 export function isClosed(row: string): string {
-  return `EXISTS (SELECT FROM room AS closed WHERE closed.room_id = ${row}.room_id AND closed.deleted_at IS NOT NULL)`;
+  return isFound(`FROM room AS closed WHERE closed.room_id = ${row}.room_id AND closed.deleted_at IS NOT NULL`);
 }
 
 /** Closes a room for good; see `close_room` in the migrations. False when there is none. */

@@ -117,7 +117,7 @@ function readStates(
          SELECT held.* FROM (${whole ? wholeSlots : changedSlots} ${slots} ORDER BY slot.type, slot.state_key) AS slot
          CROSS JOIN LATERAL (${holder}) AS held
          WHERE ${whole ? "held.content IS NOT NULL" : "(held.position > room.since OR held.redacted_by_id IS NOT NULL)"} ${senders}
-         ORDER BY held.type, held.state_key LIMIT ${k}
+         ORDER BY slot.type, slot.state_key LIMIT ${k}
        ) AS held
      ) AS state
      CROSS JOIN LATERAL (${kinds.length === 0 ? "SELECT 0 AS count, '[]' AS markers" : markersListed()}) AS markers
@@ -127,12 +127,13 @@ function readStates(
 
   function markersListed(): string {
     const conditions = allOf([
-      `marker.kind = ANY (${parameters.add(kinds, "text[]")})`,
+      // No bound, by which the markers would be looked up kind by kind, out of their order.
+      `array_position(${parameters.add(kinds, "text[]")}, marker.kind) IS NOT NULL`,
       patternsCondition("marker.user_id", selection.senders, parameters),
       behind === null ? "" : `('m.room.marker.' || marker.kind, marker.user_id) > ${behind}`,
     ]);
     return `SELECT count(*)::integer AS count, ${listed("marker", "marker.kind, marker.user_id")} AS markers
-      FROM (${markersAsState(parameters.add(viewer, "text"), conditions)} LIMIT ${k}) AS marker`;
+      FROM (${markersAsState({ viewer: parameters.add(viewer, "text"), changed: !whole, limit: k }, conditions)}) AS marker`;
   }
 }
 
@@ -156,8 +157,11 @@ const wholeSlots = `SELECT slot.room_id, slot.type, slot.state_key, room.at FROM
 
 /** What was set or deleted since, and what holds a slot but was redacted since: the client's copy is out of date. [ACT-14] */
 const changedSlots = `SELECT slot.room_id, slot.type, slot.state_key, room.at FROM (
-    SELECT changed.room_id, changed.type, changed.state_key FROM current_state AS changed
-    WHERE changed.room_id = room.room_id AND changed.position > room.since
+    SELECT changed.* FROM (
+      SELECT changed.room_id, changed.type, changed.state_key FROM current_state AS changed
+      WHERE changed.room_id = room.room_id AND (changed.room_id, changed.position) > (room.room_id, room.since)
+      ORDER BY changed.room_id, changed.position OFFSET 0
+    ) AS changed
     UNION
     SELECT target.room_id, target.type, target.state_key
     FROM event AS redaction JOIN event AS target ON target.event_id = redaction.redacts_id

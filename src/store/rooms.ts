@@ -1,6 +1,6 @@
 import type { HistoryVisibility, JoinRule, Membership } from "../model/content/typed.ts";
 import type { RoomRules } from "../model/room.ts";
-import { query, type Connection } from "./database.ts";
+import { isFound, query, type Connection } from "./database.ts";
 import { seenBy } from "./markers.ts";
 import { isClosed } from "./roomDeletion.ts";
 
@@ -181,10 +181,12 @@ export async function roomsOfUserSince(
     connection,
     `SELECT room.room_id, room.membership, room.from_position::float8 AS from_position, room.before,
        room.join_ended::float8 AS join_ended, newest.major::float8 AS activity,
-       $3::bigint IS NOT NULL AND room.membership = 'join' AND EXISTS (
-         SELECT FROM marker WHERE marker.room_id = room.room_id AND marker.position > $3::bigint
-           AND marker.position <= $2::bigint AND ${seenBy("$1")}
-       ) AS markers_moved
+       $3::bigint IS NOT NULL AND room.membership = 'join' AND ${isFound(
+         `FROM marker WHERE marker.room_id = room.room_id
+           AND (marker.room_id, marker.position) > (room.room_id, $3::bigint)
+           AND (marker.room_id, marker.position) <= (room.room_id, $2::bigint) AND ${seenBy("$1")}
+         ORDER BY marker.room_id, marker.position`,
+       )} AS markers_moved
      FROM (
        SELECT room_id, max(membership) FILTER (WHERE ${holds("$2")}) AS membership,
          max(from_position) FILTER (WHERE ${holds("$2")}) AS from_position,

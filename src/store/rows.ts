@@ -1,4 +1,5 @@
 import type { EventRelation, StoredEvent } from "../model/event.ts";
+import { isFound } from "./database.ts";
 
 /** Columns of an event as `EventRow` names them. Positions stay below 2^53, so a float carries them. */
 export const eventColumns = `event.position::float8 AS position, event.event_id, event.room_id,
@@ -6,7 +7,7 @@ export const eventColumns = `event.position::float8 AS position, event.event_id,
   event.sent_at::float8 AS sent_at, event.content, event.replaces_id, event.updates_id, event.relates_to,
   event.redacts_id, event.redacted_by_id, event.inserted_after_id, event.action_user, event.action_device, event.action_id,
   event.suppressed, event.signatures, event.auth_version::float8 AS auth_version,
-  event.state_key IS NULL AND EXISTS (SELECT FROM event AS child WHERE child.updates_id = event.event_id) AS updated`;
+  event.state_key IS NULL AND ${isFound("FROM event AS child WHERE child.updates_id = event.event_id")} AS updated`;
 
 export interface EventRow {
   position: number;

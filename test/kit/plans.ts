@@ -1,3 +1,4 @@
+import { escapeIdentifier, escapeLiteral } from "pg";
 import type { Connection } from "../../src/store/database.ts";
 
 /** One scan of a table as it ran. */
@@ -32,14 +33,23 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-/** Lets read what `connection` reads, and writes down how PostgreSQL ran each statement. Not for statements that write. */
-export function watchPlans(connection: Connection): { connection: Connection; plans: Plan[] } {
+const explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)";
+type Explained = { "QUERY PLAN": { Plan: PlanNode }[] };
+
+/**
+ * Lets read what `connection` reads, and writes down how PostgreSQL ran each statement. Not for statements that write.
+ * With `prepared` as it runs them by the plans that it keeps, which may be old: for a pool of one connection, which has
+ * run the same statements before.
+ */
+export function watchPlans(
+  connection: Connection,
+  { prepared = false } = {},
+): { connection: Connection; plans: Plan[] } {
   const plans: Plan[] = [];
   const explained = async (statement: string, ...values: unknown[]): Promise<unknown> => {
-    const [row] = await connection.$queryRawUnsafe<{ "QUERY PLAN": { Plan: PlanNode }[] }[]>(
-      `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) ${statement}`,
-      ...values,
-    );
+    const [row] = prepared
+      ? await connection.$queryRawUnsafe<Explained[]>(`${explain} ${await execution(connection, statement, values)}`)
+      : await connection.$queryRawUnsafe<Explained[]>(`${explain} ${statement}`, ...values);
     const root = row!["QUERY PLAN"][0]!.Plan;
     plans.push({
       statement,
@@ -52,6 +62,23 @@ export function watchPlans(connection: Connection): { connection: Connection; pl
     get: (target, name) => (name === "$queryRawUnsafe" ? explained : (Reflect.get(target, name) as unknown)),
   });
   return { connection: watched, plans };
+}
+
+/** The execution of a statement that the connection has prepared already. */
+async function execution(connection: Connection, statement: string, values: readonly unknown[]): Promise<string> {
+  const [known] = await connection.$queryRawUnsafe<{ name: string; types: string[] }[]>(
+    "SELECT name, parameter_types::text[] AS types FROM pg_prepared_statements WHERE statement = $1",
+    statement,
+  );
+  if (known === undefined) throw new Error(`not prepared: ${statement}`);
+  const literals = values.map((value, index) => `${literal(value)}::${known.types[index]!}`);
+  return `EXECUTE ${escapeIdentifier(known.name)}${literals.length === 0 ? "" : `(${literals.join(", ")})`}`;
+}
+
+function literal(value: unknown): string {
+  if (value === null) return "NULL";
+  if (Array.isArray(value)) return `ARRAY[${value.map(literal).join(", ")}]`;
+  return escapeLiteral(String(value as string | number | boolean));
 }
 
 /** Pages that all statements looked at together. */

@@ -212,10 +212,11 @@ async function findPages(
   const parameters = new Parameters();
   return query<FoundPage>(
     connection,
-    `SELECT page.n, count(*)::integer AS count, json_agg(row_to_json(found) ORDER BY page.major, page.minor)::text AS events
-     FROM (${hits(way, probes, request, parameters)}) AS page
-     CROSS JOIN LATERAL (SELECT ${eventColumns} FROM event WHERE event.position = page.position LIMIT 1) AS found
-     WHERE page.rank <= ${limitOf(request)} GROUP BY page.n`,
+    // What the probes find is carried along whole: each event is looked at once.
+    `SELECT event.n, count(*)::integer AS count, json_agg(row_to_json(found) ORDER BY event.major, event.minor)::text AS events
+     FROM (${hits(way, probes, request, parameters, "event.*")}) AS event
+     CROSS JOIN LATERAL (SELECT ${eventColumns} OFFSET 0) AS found
+     WHERE event.rank <= ${limitOf(request)} GROUP BY event.n`,
     ...parameters.values,
   );
 }
@@ -226,11 +227,17 @@ function limitOf({ limit }: PagesRequest): number {
 }
 
 /**
- * SQL that gives what the probes find: n, position, major, minor and the rank within the page. The bounds and the order
+ * SQL that gives what the probes find: n, columns of the events and the rank within the page. The bounds and the order
  * begin with the columns that are looked for, which only that index can serve: an equality would let the planner walk the
  * room's order instead.
  */
-function hits(way: Way, probes: readonly Probe[], request: PagesRequest, parameters: Parameters): string {
+function hits(
+  way: Way,
+  probes: readonly Probe[],
+  request: PagesRequest,
+  parameters: Parameters,
+  columns: string,
+): string {
   const { selection, head, direction } = request;
   const column = (valueOf: (probe: Probe) => unknown, type: string): string =>
     parameters.add(probes.map(valueOf), `${type}[]`);
@@ -263,7 +270,7 @@ function hits(way: Way, probes: readonly Probe[], request: PagesRequest, paramet
     SELECT probe.n, hit.*, row_number() OVER (PARTITION BY probe.n ORDER BY hit.major ${order}, hit.minor ${order}) AS rank
     FROM unnest(${unnested}) AS probe(n, room_id, low, low_minor, high, high_minor, message, type, sender)
     CROSS JOIN LATERAL (
-      SELECT event.position, event.major, event.minor FROM event
+      SELECT ${columns} FROM event
       WHERE event.room_id = probe.room_id ${way === "type" ? "AND (event.state_key IS NULL) = probe.message" : ""}
         AND (${place.join(", ")}) >= (${bound("low")}) AND (${place.join(", ")}) < (${bound("high")})
         AND event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
@@ -292,7 +299,7 @@ export async function countNearest(connection: Connection, request: PagesRequest
       `SELECT page.n, count(*)::integer AS counted, min(page.major)::float8 AS farthest,
          (SELECT event.major::float8 FROM event WHERE event.room_id = ($2::text[])[array_position($1::integer[], page.n)]
           ORDER BY event.major, event.minor LIMIT 1) AS first
-       FROM (${hits(way, probes[way], request, parameters)}) AS page
+       FROM (${hits(way, probes[way], request, parameters, "event.major, event.minor")}) AS page
        WHERE page.rank <= ${limitOf(request)} GROUP BY page.n`,
       ...parameters.values,
     );

@@ -3,9 +3,10 @@
  * Type-only imports count, so that a layer's types can't leak upwards either.
  */
 const layers = {
-  "src/main.ts": ["src/app.ts", "src/config.ts", "src/system.ts", "src/store/"],
+  "src/main.ts": ["src/production.ts", "src/app.ts", "src/config.ts", "src/system.ts", "src/store/"],
   "src/adminCommand.ts": ["src/config.ts", "src/store/"],
   "src/app.ts": ["src/config.ts", "src/transport/", "src/resolvers/", "src/schema/", "src/domain/", "src/store/"],
+  "src/production.ts": [],
   "src/config.ts": [],
   "src/system.ts": [],
   "src/transport/": ["src/config.ts", "src/resolvers/", "src/schema/", "src/domain/"],

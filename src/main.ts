@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import "./production.ts";
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash as digest } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import { check } from "../model/check.ts";
@@ -174,12 +174,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
 
     async authenticate(accessToken, origin) {
-      const secretHash = hashOf(accessToken);
-      const key = Buffer.from(secretHash).toString("base64");
+      const key = digest("sha256", accessToken, "base64");
       let owner = owners.get(key);
       if (owner === undefined) {
         const before = forgotten;
-        const found = await store.ownerOfToken(database.reader, secretHash);
+        const found = await store.ownerOfToken(database.reader, hashOf(accessToken));
         if (found === null) throw new HearthError("UNKNOWN_TOKEN", "The access token is unknown or was revoked.");
         const { userId, deviceId, tokenId } = found;
         owner = { requester: { userId, deviceId, tokenId, admin: found.admin || admins.has(userId) }, touchedAt: 0 };

@@ -3,7 +3,7 @@ import type { Measured } from "./usage.ts";
 
 /** CPU seconds per wall second, by whom. */
 export function cpuColumns({ node, postgres, load }: Measured): Row {
-  return { "node CPU": rounded(node), "postgres CPU": rounded(postgres), "load CPU": rounded(load) };
+  return { "server CPU": rounded(node), "postgres CPU": rounded(postgres), "load CPU": rounded(load) };
 }
 
 /** The server process's memory. */

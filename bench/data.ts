@@ -77,8 +77,15 @@ function describe(fields: object): string {
     .join(" ");
 }
 
-/** Makes accounts with a device and an access token each, straight in the store: hashing passwords would take minutes. */
-export async function addUsers({ domain, connection }: Workshop, count: number): Promise<BenchUser[]> {
+/**
+ * Makes accounts with a device and an access token each, straight in the store: hashing passwords would take minutes.
+ * They have no password, or all of them the one whose hash is given.
+ */
+export async function addUsers(
+  { domain, connection }: Workshop,
+  count: number,
+  passwordHash: string | null = null,
+): Promise<BenchUser[]> {
   const made = Array.from({ length: count }, (_, index) => {
     const accessToken = `hearth_${randomBytes(32).toString("base64url")}`;
     return {
@@ -90,7 +97,12 @@ export async function addUsers({ domain, connection }: Workshop, count: number):
   });
   const userIds = made.map(({ userId }) => userId);
   const hashes = made.map(({ accessToken }) => createHash("sha256").update(accessToken).digest("hex"));
-  await query(connection, "INSERT INTO account (user_id) SELECT unnest($1::text[])", userIds);
+  await query(
+    connection,
+    "INSERT INTO account (user_id, password_hash) SELECT unnest($1::text[]), $2::text",
+    userIds,
+    passwordHash,
+  );
   await query(connection, "INSERT INTO device (user_id, device_id) SELECT unnest($1::text[]), 'bench'", userIds);
   await query(
     connection,

@@ -4,8 +4,15 @@ import { Agent, request } from "node:http";
 export interface Answer {
   milliseconds: number;
   bytes: number;
-  /** Its text; throws unless it is GraphQL data without errors. Apart, since large ones take their time. */
+  /** Its text; throws unless the request succeeded. Apart, since large ones take their time. */
   text(): string;
+}
+
+/** A request of any API. */
+export interface Asked {
+  method: "GET" | "POST" | "PUT";
+  path: string;
+  body?: string;
 }
 
 /** One client with one connection that it keeps. Far cheaper than `fetch`, so that the load doesn't starve the server. */
@@ -22,13 +29,22 @@ export class HttpClient {
     this.#authorization = authorization;
   }
 
-  /** Posts a body and gives the text of the answer; rejects unless it is GraphQL data without errors. */
+  /** Posts a GraphQL request and gives the text of the answer; rejects unless it is data without errors. */
   async post(body: string): Promise<string> {
     return (await this.timed(body)).text();
   }
 
   /** The same with the time that it took, unread. */
   timed(body: string): Promise<Answer> {
+    return this.#exchange({ method: "POST", path: "/graphql", body }, isData);
+  }
+
+  /** Sends a request whose success the status alone tells. */
+  ask(asked: Asked): Promise<Answer> {
+    return this.#exchange(asked, () => true);
+  }
+
+  #exchange({ method, path, body }: Asked, succeeded: (text: string) => boolean): Promise<Answer> {
     const started = performance.now();
     return new Promise((resolve, reject) => {
       const sent = request(
@@ -36,12 +52,12 @@ export class HttpClient {
           agent: this.#agent,
           host: this.#host,
           port: this.#port,
-          path: "/graphql",
-          method: "POST",
+          path,
+          method,
           headers: {
-            "content-type": "application/json",
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
             accept: "application/json",
-            "content-length": Buffer.byteLength(body),
+            ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }),
             ...(this.#authorization === null ? {} : { authorization: this.#authorization }),
           },
         },
@@ -52,7 +68,7 @@ export class HttpClient {
           response.on("end", () => {
             const milliseconds = performance.now() - started;
             const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-            resolve({ milliseconds, bytes, text: () => textOf(response.statusCode, chunks) });
+            resolve({ milliseconds, bytes, text: () => textOf(response.statusCode, chunks, succeeded) });
           });
         },
       );
@@ -66,8 +82,12 @@ export class HttpClient {
   }
 }
 
-function textOf(status: number | undefined, chunks: readonly Buffer[]): string {
+function isData(text: string): boolean {
+  return text.startsWith('{"data"') && !text.includes('"errors":');
+}
+
+function textOf(status: number | undefined, chunks: readonly Buffer[], succeeded: (text: string) => boolean): string {
   const text = Buffer.concat(chunks).toString();
-  if (status === 200 && text.startsWith('{"data"') && !text.includes('"errors":')) return text;
+  if (status === 200 && succeeded(text)) return text;
   throw new Error(`${status}: ${text.slice(0, 300)}`);
 }

@@ -8,8 +8,8 @@ export interface Options {
   warmup: number;
   /** Concurrent clients of `send`, and of `scrollback`. */
   clients: number | null;
-  /** Sends carry an action id, which the server stores. */
-  actionIds: boolean;
+  /** The other server that is measured beside hearth. */
+  peer: "synapse" | null;
   /** Numbers of subscribers that `fanout` tries; the first is how many members have streams open in `actions`. */
   subscribers: number[] | null;
   /** Events a second that `fanout` sends; 0 is as fast as they are acknowledged. */
@@ -20,9 +20,9 @@ export interface Options {
   members: number | null;
   /** Rooms of the user who syncs. */
   rooms: number | null;
-  /** How often `sync`, `filter`, `relations` and `actions` measure each of their requests. */
+  /** How often `sync`, `filter`, `relations` and `actions` measure each of their requests, and `send` its cases. */
   rounds: number | null;
-  /** Only the requests of `sync`, `filter`, `relations` and `actions` whose names hold this text. */
+  /** Only the requests of `sync`, `filter`, `relations` and `actions` and the cases of `send` whose names hold this. */
   only: string;
   /** A directory for CPU profiles of the server, which slow it down somewhat. */
   profile: string | null;
@@ -31,14 +31,15 @@ export interface Options {
 export const optionsHelp = `  --seconds <n>          measured seconds of each run (8)
   --warmup <n>           seconds of load before (2)
   --clients <n>          concurrent clients of send (64) and scrollback (4)
-  --action-ids           send with action ids
+  --peer synapse         measure Synapse beside hearth: installed from PyPI once, on SQLite and on PostgreSQL
   --subscribers <n,n>    numbers of subscribers of fanout (500,5000), open streams of actions (300)
   --rate <n>             events/s of fanout; 0 is as fast as they are acknowledged (0 up to 1000 subscribers, else 2)
   --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
   --members <n>          members of the big rooms of actions (10000)
   --rooms <n>            rooms of sync (1000)
-  --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60)
-  --only <text>          only requests of sync, filter, relations and actions whose names hold it
+  --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60); of each case of
+                         send (1, and 3 beside a peer)
+  --only <text>          only requests and cases whose names hold it
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
 
 /** Reads the command line: the workload and its options. */
@@ -49,7 +50,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
       seconds: { type: "string", default: "8" },
       warmup: { type: "string", default: "2" },
       clients: { type: "string" },
-      "action-ids": { type: "boolean", default: false },
+      peer: { type: "string" },
       subscribers: { type: "string" },
       rate: { type: "string" },
       events: { type: "string" },
@@ -64,7 +65,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
     seconds: numberOf(values.seconds),
     warmup: numberOf(values.warmup),
     clients: values.clients === undefined ? null : numberOf(values.clients),
-    actionIds: values["action-ids"],
+    peer: peerOf(values.peer),
     subscribers: values.subscribers?.split(",").map(numberOf) ?? null,
     rate: values.rate === undefined ? null : numberOf(values.rate),
     events: values.events?.split(",").map(numberOf) ?? null,
@@ -75,6 +76,11 @@ export function readOptions(): { workload: string | undefined; options: Options 
     profile: values.profile ?? null,
   };
   return { workload: positionals[0], options };
+}
+
+function peerOf(name: string | undefined): Options["peer"] {
+  if (name === undefined || name === "synapse") return name ?? null;
+  throw new Error(`${name} is no server that the bench knows.`);
 }
 
 function numberOf(text: string): number {

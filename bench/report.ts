@@ -6,13 +6,16 @@ export interface Report {
   /** What ran as the server: the compiled build or the sources. */
   server: string;
   rows: Row[];
+  /** Figures of several servers side by side, if there were several. */
+  compared?: Row[];
 }
 
-/** Prints a table for people and then, as the last line, the same as JSON for machines. */
-export function printReport(workload: string, { server, rows }: Report): void {
+/** Prints tables for people and then, as the last line, the same as JSON for machines. */
+export function printReport(workload: string, { server, rows, compared = [] }: Report): void {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown CPU"}, Node ${process.version}`;
   process.stdout.write(`\n${workload}: server from ${server}; ${machine}\n\n${table(rows)}\n\n`);
-  process.stdout.write(`${JSON.stringify({ workload, server, machine, rows })}\n`);
+  if (compared.length > 0) process.stdout.write(`${table(compared)}\n\n`);
+  process.stdout.write(`${JSON.stringify({ workload, server, machine, rows, compared })}\n`);
 }
 
 /** Tells how far it is, apart from the results. */

@@ -5,10 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onEnd } from "./cleanup.ts";
 import { delayReporter, longestDelay } from "./eventLoop.ts";
+import { endProcess, stopMs } from "./processes.ts";
 import { memoryOf } from "./usage.ts";
 
 const project = resolve(fileURLToPath(import.meta.url), "../..");
-const stopMs = 20_000;
 
 export interface Server {
   /** e.g. http://127.0.0.1:40123 */
@@ -64,7 +64,10 @@ export async function startServer(
       detached: true,
     },
   );
-  const stop = (): Promise<void> => stopServer(child, dataDir);
+  const stop = async (): Promise<void> => {
+    await endProcess(child, "the server");
+    await stopPostgres(dataDir);
+  };
   onEnd(stop);
   const address = await addressOf(child);
   const pid = child.pid!;
@@ -110,19 +113,6 @@ export function postmasterOf(dataDir: string): number | null {
   } catch {
     return null;
   }
-}
-
-async function stopServer(child: ChildProcess, dataDir: string): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGTERM");
-    if ((await Promise.race([ended, delay(stopMs, "late", { ref: false })])) === "late") {
-      process.stderr.write("the server didn't stop: it is killed\n");
-      child.kill("SIGKILL");
-      await ended;
-    }
-  }
-  await stopPostgres(dataDir);
 }
 
 /** For a server that died: its PostgreSQL lives on and would hold the data directory. */

@@ -1,39 +1,33 @@
 import { WebSocket } from "ws";
+import { marksIn } from "./peers/marks.ts";
+import type { Follower, FollowerEvents } from "./peers/peer.ts";
 
-const document = `subscription {
-  eventStream { events { id type senderId sentAt content } stream limited }
+const document = `subscription ($stream: StreamToken) {
+  eventStream(stream: $stream) { events { id type senderId sentAt content } stream limited }
 }`;
 
-export interface SubscriberEvents {
-  /** An event came; `sentAt` is the mark that `markedBody` put into its text. */
-  delivered(sentAt: number): void;
-  /** The server left events out because this subscriber was too slow. */
-  limited(): void;
-  failed(error: Error): void;
-}
-
-/** A text that tells when it was sent, on this process's clock. */
-export function markedBody(): string {
-  return `sent=${performance.now().toFixed(3)};`;
-}
-
-const mark = /sent=([\d.]+);/g;
-
-/** Opens a socket, subscribes, and resolves when the stream is live; gives what closes it. */
-export function subscribe(address: string, authorization: string, on: SubscriberEvents): Promise<() => void> {
+/** Opens a socket, subscribes, and resolves when the stream is live. */
+export function subscribe(
+  address: string,
+  authorization: string,
+  on: FollowerEvents,
+  stream: string | null = null,
+): Promise<Follower> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(`${address.replace("http", "ws")}/graphql`, "graphql-transport-ws", {
-      perMessageDeflate: false,
-    });
+    const socket = openSocket(address);
     let live = false;
     let closing = false;
+    let newest: Buffer = Buffer.alloc(0);
     const fail = (error: Error): void => {
       if (!live) reject(error);
       else if (!closing) on.failed(error);
     };
-    const close = (): void => {
-      closing = true;
-      socket.terminate();
+    const follower: Follower = {
+      place: () => /"stream":"([^"]+)"/.exec(newest.toString())![1]!,
+      close() {
+        closing = true;
+        socket.terminate();
+      },
     };
     const send = (message: object): void => socket.send(JSON.stringify(message));
     socket.on("open", () => send({ type: "connection_init", payload: { authorization } }));
@@ -42,17 +36,23 @@ export function subscribe(address: string, authorization: string, on: Subscriber
     socket.on("message", (data: Buffer) => {
       const text = data.toString();
       if (text.includes('"type":"connection_ack"')) {
-        return send({ id: "1", type: "subscribe", payload: { query: document } });
+        return send({ id: "1", type: "subscribe", payload: { query: document, variables: { stream } } });
       }
       if (text.includes('"type":"ping"')) return send({ type: "pong" });
       if (!text.includes('"type":"next"') || text.includes('"errors":')) return fail(new Error(text.slice(0, 300)));
-      if (!live) {
-        live = true;
-        return resolve(close);
-      }
-      // Looking for the marks is much cheaper than parsing, of which thousands of subscribers do a lot.
-      for (const [, sentAt] of text.matchAll(mark)) on.delivered(Number(sentAt));
+      newest = data;
+      for (const mark of marksIn(text)) on.delivered(mark);
       if (text.includes('"limited":true')) on.limited();
+      if (live) return;
+      live = true;
+      resolve(follower);
     });
+  });
+}
+
+/** A socket to a server's GraphQL. */
+export function openSocket(address: string): WebSocket {
+  return new WebSocket(`${address.replace("http", "ws")}/graphql`, "graphql-transport-ws", {
+    perMessageDeflate: false,
   });
 }

@@ -66,16 +66,17 @@ export function openFilesLimit(): number {
 export interface Measured {
   /** Wall seconds between start and stop. */
   seconds: number;
-  /** CPU seconds per wall second: of the server's node, of PostgreSQL, of this process. */
+  /** CPU seconds per wall second: of the server's own process, of PostgreSQL, of this process. */
   node: number;
   postgres: number;
   load: number;
 }
 
-/** Starts measuring; the returned function stops it. */
-export function measure(node: number, postgres: number): () => Measured {
+/** Starts measuring a server and its PostgreSQL, if it has one; the returned function stops it. */
+export function measure(node: number, postgres: number | null): () => Measured {
   // Only the process itself: PostgreSQL is below it, too.
-  const read = () => [performance.now() / 1000, timesOf(node)?.own ?? 0, cpuOfTree(postgres), ownCpu()] as const;
+  const read = () =>
+    [performance.now() / 1000, timesOf(node)?.own ?? 0, postgres === null ? 0 : cpuOfTree(postgres), ownCpu()] as const;
   const before = read();
   return () => {
     const [seconds, ...used] = read().map((value, index) => value - before[index]!) as [number, number, number, number];

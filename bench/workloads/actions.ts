@@ -4,6 +4,7 @@ import { sendMessage, sendMessages } from "../../src/domain/actions/sendMessages
 import { setState, setStates } from "../../src/domain/actions/setStates.ts";
 import { addMembers } from "../bigRoom.ts";
 import { addUsers, temporaryDataDir, withDomain, type BenchUser, type Workshop } from "../data.ts";
+import { eachOf } from "../eachOf.ts";
 import { HttpClient, type Answer } from "../http.ts";
 import type { Options } from "../options.ts";
 import { showProfiles } from "../profile.ts";
@@ -268,19 +269,14 @@ function newRoomRequests({ creator }: Sources, { members }: Seeded, where: strin
 
 /** Opens the streams of these users, some at a time; gives what closes them. */
 async function openStreams(server: Server, users: readonly BenchUser[]): Promise<() => void> {
-  const closers: (() => void)[] = [];
-  const rest = users.values();
   const nothing = (): void => undefined;
   const on = {
     delivered: nothing,
     limited: nothing,
     failed: (error: Error) => void process.stderr.write(`a stream failed: ${error.message}\n`),
   };
-  const openRest = async (): Promise<void> => {
-    for (const user of rest) closers.push(await subscribe(server.address, user.authorization, on));
-  };
-  await Promise.all(Array.from({ length: openedAtOnce }, openRest));
-  return () => closers.forEach((close) => close());
+  const followers = await eachOf(users, openedAtOnce, (user) => subscribe(server.address, user.authorization, on));
+  return () => followers.forEach((follower) => follower.close());
 }
 
 function rowsOf(all: readonly Timed[], requests: readonly Measured[]): Row[] {

@@ -6,9 +6,10 @@ import type { Options } from "../options.ts";
 import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
 import { serverCommand, startServer } from "../server.ts";
-import { markedBody, subscribe } from "../subscriber.ts";
+import { markedBody } from "../peers/marks.ts";
+import { subscribe } from "../subscriber.ts";
 import { measure, openFilesLimit } from "../usage.ts";
-import { senderTo } from "./send.ts";
+import { hearthClient } from "../peers/hearth/client.ts";
 
 const senderCount = 4;
 /** Files that either process needs besides the sockets. */
@@ -43,29 +44,33 @@ async function run(options: Options, count: number, rate: number): Promise<Row> 
   let latencies: number[] = [];
   let limited = 0;
   const failures = new Failures();
+  const sentAt = new Map<string, number>();
   const on = {
-    delivered: (sentAt: number) => void latencies.push(performance.now() - sentAt),
+    delivered: (mark: string) => void latencies.push(performance.now() - sentAt.get(mark)!),
     limited: () => (limited += 1),
     failed: (error: Error) => failures.add(error),
   };
   progress("they subscribe");
   const opened = performance.now();
-  const closers = await openAll(users, ({ authorization }) => subscribe(server.address, authorization, on));
+  const followers = await openAll(users, ({ authorization }) => subscribe(server.address, authorization, on));
   const subscribeSeconds = (performance.now() - opened) / 1000;
   const after = server.memory().now;
 
   progress(rate === 0 ? "members send as fast as they can" : `members send ${rate} events/s`);
-  const senders = users.slice(0, senderCount).map((user) => senderTo(server.address, user, roomId));
-  await sendFor(options.warmup, rate, senders, failures);
+  const senders = users.slice(0, senderCount).map(({ requester, authorization }) => {
+    const client = hearthClient(server.address, requester.userId, authorization);
+    return (body: string) => client.send(roomId, body);
+  });
+  await sendFor(options.warmup, rate, senders, sentAt, failures);
   await settled(() => latencies.length);
   latencies = [];
   limited = 0;
   const stop = measure(server.pid, server.postgresPid);
-  const acknowledged = await sendFor(options.seconds, rate, senders, failures);
+  const acknowledged = await sendFor(options.seconds, rate, senders, sentAt, failures);
   await reached(() => latencies.length, acknowledged * count);
   const measured = stop();
   const memory = server.memory();
-  for (const close of closers) close();
+  for (const follower of followers) follower.close();
   await server.stop();
   if (options.profile !== null) showProfiles(options.profile);
   failures.print();
@@ -100,12 +105,15 @@ async function sendFor(
   seconds: number,
   rate: number,
   senders: readonly ((body: string) => Promise<unknown>)[],
+  sentAt: Map<string, number>,
   failures: Failures,
 ): Promise<number> {
   let acknowledged = 0;
   const sendOne = async (send: (body: string) => Promise<unknown>): Promise<void> => {
     try {
-      await send(markedBody());
+      const { mark, body } = markedBody();
+      sentAt.set(mark, performance.now());
+      await send(body);
       acknowledged += 1;
     } catch (error) {
       failures.add(error);

@@ -1,72 +1,80 @@
 import { randomUUID } from "node:crypto";
-import { cpuColumns, memoryColumns } from "../columns.ts";
-import { addRoom, addUsers, temporaryDataDir, withDomain, type BenchUser } from "../data.ts";
-import { HttpClient } from "../http.ts";
-import { closedLoop, percentiles } from "../load.ts";
+import { alternate, type Case } from "../alternate.ts";
+import { sideBySide, type Compared } from "../compare.ts";
 import type { Options } from "../options.ts";
-import { showProfiles } from "../profile.ts";
-import { progress, rounded, type Report, type Row } from "../report.ts";
-import { serverCommand, startServer } from "../server.ts";
-import { measure, type Measured } from "../usage.ts";
+import type { Client, Peer } from "../peers/peer.ts";
+import { startPeers, stopPeers } from "../peers/peers.ts";
+import type { Report } from "../report.ts";
+import { runLoad } from "../runLoad.ts";
+import { serverCommand } from "../server.ts";
 
-/** Clients that send one event a request and wait for its answer: all in one room, then each in a room of its own. */
+/** Clients that send one event at a time and wait for its answer: all in one room, then each in a room of its own. */
 export async function send(options: Options): Promise<Report> {
-  const { from } = serverCommand();
   const count = options.clients ?? 64;
-  const rows = [await run(options, count, 1), await run(options, count, count)];
-  return { server: from, rows };
-}
-
-async function run(options: Options, count: number, roomCount: number): Promise<Row> {
-  progress(`${count} clients, ${roomCount} room${roomCount === 1 ? "" : "s"}`);
-  const dataDir = await temporaryDataDir();
-  const { users, rooms } = await withDomain(dataDir, async (workshop) => {
-    const users = await addUsers(workshop, count);
-    const rooms: string[] = [];
-    const membersOf = (room: number) => (roomCount === 1 ? users : [users[room]!]);
-    for (let room = 0; room < roomCount; room++) rooms.push(await addRoom(workshop, membersOf(room)));
-    return { users, rooms };
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  const peers = await startPeers(options, {
+    users: count,
+    rooms: [
+      { members: numbers, messagesEach: 0 },
+      ...numbers.map((number) => ({ members: [number], messagesEach: 0 })),
+    ],
   });
-
-  const server = await startServer(dataDir, options);
-  const clients = users.map((user) => new HttpClient(server.address, user.authorization));
-  const callers = users.map((_, index) => {
-    const client = clients[index]!;
-    const roomId = rooms[index % roomCount]!;
-    let sent = 0;
-    return () => client.post(sendRequest(roomId, `message ${sent++}`, options.actionIds ? randomUUID() : null));
-  });
-  let stop = (): Measured => ({ seconds: 0, node: 0, postgres: 0, load: 0 });
-  let measured = stop();
-  const { latencies, failures } = await closedLoop(callers, options, {
-    begin: () => (stop = measure(server.pid, server.postgresPid)),
-    end: () => (measured = stop()),
-  });
-  const memory = server.memory();
-  for (const client of clients) client.close();
-  await server.stop();
-  if (options.profile !== null) showProfiles(options.profile);
+  const rows = await alternate(peers, casesOf(options), options);
+  await stopPeers(peers);
   return {
-    clients: count,
-    rooms: roomCount,
-    "events/s": rounded(latencies.length / measured.seconds),
-    ...percentiles(latencies),
-    errors: failures.count,
-    ...cpuColumns(measured),
-    ...memoryColumns(memory),
+    server: serverCommand().from,
+    rows: rows.map((row) => ({ ...row, clients: count })),
+    compared: sideBySide(rows, comparisons),
   };
 }
 
-const document = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { event { id } } }`;
+type Send = (client: Client, roomId: string, body: string) => Promise<string>;
 
-/** The body of a request that sends a text. */
-function sendRequest(roomId: string, body: string, actionId: string | null): string {
-  const message = { content: { text: { body } }, actionId };
-  return JSON.stringify({ query: document, variables: { input: { roomId, message } } });
+const oneRoom = "HTTP, one room";
+const roomEach = "HTTP, a room each";
+
+function casesOf(options: Options): Case[] {
+  const overHttp: Send = (client, roomId, body) => client.send(roomId, body);
+  // Which is what every request to Synapse has.
+  const withActionId: Send = (client, roomId, body) => client.send(roomId, body, randomUUID());
+  const overSocket: Send = (client, roomId, body) => client.sendBySocket!(roomId, body);
+  const only = (peer: Peer): boolean => peer.name === "hearth";
+  const ways: [name: string, send: Send, possible?: (peer: Peer) => boolean][] = [
+    ["HTTP", overHttp],
+    ["HTTP with action ids", withActionId, only],
+    ["WebSocket", overSocket, (peer) => peer.clients[0]!.sendBySocket !== null],
+  ];
+  return ways.flatMap(([name, send, possible]) =>
+    [
+      { name: `${name}, one room`, roomOf: () => 0 },
+      { name: `${name}, a room each`, roomOf: (client: number) => 1 + client },
+    ].map(({ name, roomOf }) => ({
+      ...{ name, possible },
+      run: (peer: Peer) => runLoad(peer, callersOf(peer, send, roomOf), options, "events/s"),
+    })),
+  );
 }
 
-/** A sender of texts to one room; gives what ends with the acknowledgement. */
-export function senderTo(address: string, user: BenchUser, roomId: string): (body: string) => Promise<unknown> {
-  const client = new HttpClient(address, user.authorization);
-  return (body) => client.post(sendRequest(roomId, body, null));
+function callersOf(
+  { clients, rooms }: Peer,
+  send: Send,
+  roomOf: (client: number) => number,
+): (() => Promise<string>)[] {
+  return clients.map((client, number) => {
+    const roomId = rooms[roomOf(number)]!;
+    let sent = 0;
+    return () => send(client, roomId, `message ${sent++}`);
+  });
 }
+
+const comparisons: Compared[] = [
+  { case: oneRoom },
+  { case: "HTTP with action ids, one room", against: oneRoom },
+  { case: "WebSocket, one room", against: oneRoom },
+  { case: roomEach },
+  { case: "HTTP with action ids, a room each", against: roomEach },
+  { case: "WebSocket, a room each", against: roomEach },
+].flatMap((each): Compared[] => [
+  { ...each, figure: "events/s", better: "higher", goal: 40 },
+  { ...each, figure: "p99 ms", better: "lower", goal: 20 },
+]);

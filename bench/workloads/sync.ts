@@ -9,7 +9,7 @@ import { holds, met, quantile, timedRow, timeRounds, type Request } from "../rou
 import { settle } from "../seed.ts";
 import { serverCommand, startServer, type Server } from "../server.ts";
 import { measure } from "../usage.ts";
-import { senderTo } from "./send.ts";
+import { hearthClient } from "../peers/hearth/client.ts";
 
 const members = 5;
 const busyRooms = 10;
@@ -101,10 +101,11 @@ interface FirstPage {
 
 /** Through the API, so that the server learns of it as of any news. */
 async function beBusy(server: Server, user: BenchUser, rooms: { room: { id: string } }[]): Promise<void> {
+  const client = hearthClient(server.address, user.requester.userId, user.authorization);
   for (const { room } of rooms) {
-    const send = senderTo(server.address, user, room.id);
-    for (let n = 0; n < newEvents; n++) await send(`news ${n}, of a length as people write them`);
+    for (let n = 0; n < newEvents; n++) await client.send(room.id, `news ${n}, of a length as people write them`);
   }
+  client.close();
 }
 
 const event = "id type senderId sentAt content";

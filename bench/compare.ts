@@ -1,4 +1,4 @@
-import { rounded, type Row } from "./report.ts";
+import { rounded, type Row, type Table } from "./report.ts";
 import { met } from "./rounds.ts";
 
 /** A figure whose ratio between servers is of interest. */
@@ -12,8 +12,14 @@ export interface Compared {
   against?: string;
 }
 
-/** The figures of the first server and of the others side by side, and how many times better the first one's are. */
-export function sideBySide(rows: readonly Row[], comparisons: readonly Compared[]): Row[] {
+/** The table of figures side by side, if there are several servers. */
+export function comparison(rows: readonly Row[], comparisons: readonly Compared[]): Table[] {
+  const compared = sideBySide(rows, comparisons);
+  return compared.length === 0 ? [] : [{ title: "Side by side", rows: compared }];
+}
+
+/** The figures of the first server and of the others, and how many times better the first one's are. */
+function sideBySide(rows: readonly Row[], comparisons: readonly Compared[]): Row[] {
   const [first, ...others] = new Set(rows.map((row) => String(row.server)));
   if (others.length === 0) return [];
   return comparisons.flatMap(({ case: name, figure, better, goal, against = name }) => {

@@ -10,9 +10,12 @@ export interface Options {
   clients: number | null;
   /** The other server that is measured beside hearth. */
   peer: "synapse" | null;
-  /** Numbers of subscribers that `fanout` tries; the first is how many members have streams open in `actions`. */
+  /**
+   * How many subscribers `fanout` has: who are sent to as fast as it goes, and at a rate. The first is how many members
+   * have streams open in `actions`.
+   */
   subscribers: number[] | null;
-  /** Events a second that `fanout` sends; 0 is as fast as they are acknowledged. */
+  /** Events a second that `fanout` sends to its many subscribers. */
   rate: number | null;
   /** Sizes of the rooms that `scrollback` reads; the first is that of the rooms of `sync` and of `filter`'s room. */
   events: number[] | null;
@@ -20,9 +23,9 @@ export interface Options {
   members: number | null;
   /** Rooms of the user who syncs. */
   rooms: number | null;
-  /** How often `sync`, `filter`, `relations` and `actions` measure each of their requests, and `send` its cases. */
+  /** How often `sync`, `filter`, `relations` and `actions` measure each of their requests, and other workloads their cases. */
   rounds: number | null;
-  /** Only the requests of `sync`, `filter`, `relations` and `actions` and the cases of `send` whose names hold this. */
+  /** Only the requests of `sync`, `filter`, `relations` and `actions` and the cases of others whose names hold this. */
   only: string;
   /** A directory for CPU profiles of the server, which slow it down somewhat. */
   profile: string | null;
@@ -33,12 +36,12 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --clients <n>          concurrent clients of send (64) and scrollback (4)
   --peer synapse         measure Synapse beside hearth: installed from PyPI once, on SQLite and on PostgreSQL
   --subscribers <n,n>    numbers of subscribers of fanout (500,5000), open streams of actions (300)
-  --rate <n>             events/s of fanout; 0 is as fast as they are acknowledged (0 up to 1000 subscribers, else 2)
+  --rate <n>             events/s of fanout to its many subscribers (20)
   --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
   --members <n>          members of the big rooms of actions (10000)
   --rooms <n>            rooms of sync (1000)
   --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60); of each case of
-                         send (1, and 3 beside a peer)
+                         the others (1, and 3 beside a peer)
   --only <text>          only requests and cases whose names hold it
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
 

@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, totalmem } from "node:os";
 
 export type Row = Record<string, string | number>;
 
@@ -6,21 +6,32 @@ export interface Report {
   /** What ran as the server: the compiled build or the sources. */
   server: string;
   rows: Row[];
-  /** Figures of several servers side by side, if there were several. */
-  compared?: Row[];
+  /** What else was measured, or the same seen otherwise. */
+  tables?: Table[];
+}
+
+export interface Table {
+  title: string;
+  rows: Row[];
 }
 
 /** Prints tables for people and then, as the last line, the same as JSON for machines. */
-export function printReport(workload: string, { server, rows, compared = [] }: Report): void {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown CPU"}, Node ${process.version}`;
-  process.stdout.write(`\n${workload}: server from ${server}; ${machine}\n\n${table(rows)}\n\n`);
-  if (compared.length > 0) process.stdout.write(`${table(compared)}\n\n`);
-  process.stdout.write(`${JSON.stringify({ workload, server, machine, rows, compared })}\n`);
+export function printReport(workload: string, { server, rows, tables = [] }: Report): void {
+  process.stdout.write(`\n${workload}: server from ${server}; ${machine()}\n\n${table(rows)}\n\n`);
+  for (const each of tables) process.stdout.write(`${each.title}\n\n${table(each.rows)}\n\n`);
+  process.stdout.write(`${JSON.stringify({ workload, server, machine: machine(), rows, tables })}\n`);
+}
+
+/** What the figures were measured on, in general terms. */
+function machine(): string {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown CPU"}, ${memory} GB, Node ${process.version}`;
 }
 
 /** Tells how far it is, apart from the results. */
 export function progress(message: string): void {
-  process.stderr.write(`… ${message}\n`);
+  const seconds = Math.round(performance.now() / 1000);
+  process.stderr.write(`… ${String(seconds).padStart(4)} s  ${message}\n`);
 }
 
 /** A number with three significant digits or no decimals, whichever shows more. */

@@ -1,129 +1,137 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { alternate, type Case } from "../alternate.ts";
 import { cpuColumns, memoryColumns } from "../columns.ts";
-import { addRoom, addUsers, temporaryDataDir, withDomain } from "../data.ts";
-import { Failures, percentiles } from "../load.ts";
+import { comparison } from "../compare.ts";
+import { Deliveries } from "../deliveries.ts";
 import type { Options } from "../options.ts";
-import { showProfiles } from "../profile.ts";
-import { progress, rounded, type Report, type Row } from "../report.ts";
-import { serverCommand, startServer } from "../server.ts";
-import { markedBody } from "../peers/marks.ts";
-import { subscribe } from "../subscriber.ts";
-import { measure, openFilesLimit } from "../usage.ts";
-import { hearthClient } from "../peers/hearth/client.ts";
+import { followersPossible, roomOf } from "../peers/followers.ts";
+import type { Client, Peer } from "../peers/peer.ts";
+import { startPeers, stopPeers } from "../peers/peers.ts";
+import { rounded, type Report, type Row } from "../report.ts";
+import { quantile } from "../rounds.ts";
+import { serverCommand } from "../server.ts";
+import { measure } from "../usage.ts";
 
 const senderCount = 4;
-/** Files that either process needs besides the sockets. */
-const otherFiles = 200;
-/** How many sockets are opened at a time. */
-const openedAtOnce = 50;
-/** How long after the last event deliveries are waited for. */
-const patienceMs = 15_000;
+/** So that there is something to take percentiles of where a server delivers few events a second. */
+const fewestEvents = 5;
+const bigRate = 20;
 
-/** Subscribers of one room, each a user of their own, while a few members send. */
+/**
+ * Followers of one room, each a user of their own, while a few members send: as fast as they are acknowledged, then at
+ * half the deliveries a second that this made. And many more followers, at a fixed rate.
+ */
 export async function fanout(options: Options): Promise<Report> {
-  const { from } = serverCommand();
-  const rows: Row[] = [];
-  for (const wanted of options.subscribers ?? [500, 5000]) {
-    const count = Math.min(wanted, openFilesLimit() - otherFiles);
-    if (count < wanted) progress(`only ${count} of ${wanted} subscribers: raise \`ulimit -n\` for more`);
-    rows.push(await run(options, count, options.rate ?? (count <= 1000 ? 0 : 2)));
+  const [small = 500, big] = options.subscribers ?? [500, 5000];
+  const count = followersPossible(small);
+  const rows = await rowsOf(options, count, fastCase(options, count));
+  const tables = comparison(rows, [
+    { case: rows[0]!.case as string, figure: "deliveries/s", better: "higher", goal: 50 },
+    { case: rows[0]!.case as string, figure: "half: acknowledged p99 ms", better: "lower" },
+  ]);
+  if (big !== undefined) {
+    const many = followersPossible(big);
+    rows.push(...(await rowsOf({ ...options, peer: null }, many, rateCase(options, many, options.rate ?? bigRate))));
   }
-  return { server: from, rows };
+  return { server: serverCommand().from, rows, tables };
 }
 
-async function run(options: Options, count: number, rate: number): Promise<Row> {
-  progress(`${count} users join a room`);
-  const dataDir = await temporaryDataDir();
-  const { users, roomId } = await withDomain(dataDir, async (workshop) => {
-    const users = await addUsers(workshop, count);
-    return { users, roomId: await addRoom(workshop, users) };
-  });
-  const server = await startServer(dataDir, options);
-  const before = server.memory().now;
+async function rowsOf(options: Options, count: number, each: Case): Promise<Row[]> {
+  const peers = await startPeers(options, roomOf(count));
+  const rows = await alternate(peers, [each], options);
+  await stopPeers(peers);
+  return rows;
+}
 
-  let latencies: number[] = [];
-  let limited = 0;
-  const failures = new Failures();
-  const sentAt = new Map<string, number>();
-  const on = {
-    delivered: (mark: string) => void latencies.push(performance.now() - sentAt.get(mark)!),
-    limited: () => (limited += 1),
-    failed: (error: Error) => failures.add(error),
-  };
-  progress("they subscribe");
-  const opened = performance.now();
-  const followers = await openAll(users, ({ authorization }) => subscribe(server.address, authorization, on));
-  const subscribeSeconds = (performance.now() - opened) / 1000;
-  const after = server.memory().now;
-
-  progress(rate === 0 ? "members send as fast as they can" : `members send ${rate} events/s`);
-  const senders = users.slice(0, senderCount).map(({ requester, authorization }) => {
-    const client = hearthClient(server.address, requester.userId, authorization);
-    return (body: string) => client.send(roomId, body);
-  });
-  await sendFor(options.warmup, rate, senders, sentAt, failures);
-  await settled(() => latencies.length);
-  latencies = [];
-  limited = 0;
-  const stop = measure(server.pid, server.postgresPid);
-  const acknowledged = await sendFor(options.seconds, rate, senders, sentAt, failures);
-  await reached(() => latencies.length, acknowledged * count);
-  const measured = stop();
-  const memory = server.memory();
-  for (const follower of followers) follower.close();
-  await server.stop();
-  if (options.profile !== null) showProfiles(options.profile);
-  failures.print();
+function fastCase(options: Options, count: number): Case {
   return {
-    subscribers: count,
-    "subscribe s": rounded(subscribeSeconds),
-    "KB/subscriber": Math.round(((after - before) * 1024) / count),
-    "events/s": rounded(acknowledged / measured.seconds),
-    "deliveries/s": rounded(latencies.length / measured.seconds),
-    ...percentiles(latencies),
-    missing: acknowledged * count - latencies.length,
-    limited,
-    errors: failures.count,
-    ...cpuColumns(measured),
-    ...memoryColumns(memory),
+    name: `${count} followers, as fast as acknowledged`,
+    async run(peer) {
+      const deliveries = new Deliveries();
+      await deliveries.follow(peer.clients);
+      await sendFor(options.warmup, 0, peer, deliveries);
+      await deliveries.settled();
+      const fast = await deliver(options.seconds, 0, peer, deliveries);
+      const half = Number(fast["deliveries/s"]) / count / 2;
+      const slow = await deliver(Math.max(options.seconds, fewestEvents / half), half, peer, deliveries);
+      deliveries.close();
+      deliveries.failures.print();
+      return {
+        ...fast,
+        "half: deliveries/s": slow["deliveries/s"]!,
+        "half: sent p99 ms": slow["sent p99 ms"]!,
+        "half: acknowledged p50 ms": slow["acknowledged p50 ms"]!,
+        "half: acknowledged p99 ms": slow["acknowledged p99 ms"]!,
+        "half: missing": slow.missing!,
+        ...memoryColumns(peer.memory()),
+      };
+    },
   };
 }
 
-/** Opens for each, some at a time. */
-async function openAll<Item, Opened>(items: readonly Item[], open: (item: Item) => Promise<Opened>): Promise<Opened[]> {
-  const opened: Opened[] = [];
-  const rest = items.values();
-  const openRest = async (): Promise<void> => {
-    for (const item of rest) opened.push(await open(item));
+function rateCase(options: Options, count: number, rate: number): Case {
+  return {
+    name: `${count} followers, ${rate} events/s`,
+    async run(peer) {
+      const deliveries = new Deliveries();
+      await deliveries.follow(peer.clients);
+      await sendFor(options.warmup, rate, peer, deliveries);
+      await deliveries.settled();
+      const figures = await deliver(options.seconds, rate, peer, deliveries);
+      deliveries.close();
+      deliveries.failures.print();
+      return { ...figures, ...memoryColumns(peer.memory()) };
+    },
   };
-  await Promise.all(Array.from({ length: openedAtOnce }, openRest));
-  return opened;
+}
+
+/** Sends for some seconds and waits for what follows from it. */
+async function deliver(
+  seconds: number,
+  rate: number,
+  peer: Peer,
+  deliveries: Deliveries,
+): Promise<Record<string, number>> {
+  deliveries.reset();
+  const stop = measure(peer.pid, peer.postgresPid);
+  const started = performance.now();
+  const acknowledged = await sendFor(seconds, rate, peer, deliveries);
+  await deliveries.reached(acknowledged * peer.clients.length);
+  const measured = stop();
+  const taken = (deliveries.last() - started) / 1000;
+  const [sent, answered] = [deliveries.sinceSent(), deliveries.sinceAcknowledged()];
+  return {
+    "events/s": rounded(acknowledged / taken),
+    "deliveries/s": rounded(deliveries.count / taken),
+    "sent p50 ms": rounded(quantile(sent, 0.5)),
+    "sent p99 ms": rounded(quantile(sent, 0.99)),
+    "acknowledged p50 ms": rounded(quantile(answered, 0.5)),
+    "acknowledged p99 ms": rounded(quantile(answered, 0.99)),
+    missing: acknowledged * peer.clients.length - deliveries.count,
+    limited: deliveries.limited,
+    errors: deliveries.failures.count,
+    ...cpuColumns(measured),
+  };
 }
 
 /** Sends for some seconds, at a rate or each sender as fast as it is answered; gives how many were acknowledged. */
 async function sendFor(
   seconds: number,
   rate: number,
-  senders: readonly ((body: string) => Promise<unknown>)[],
-  sentAt: Map<string, number>,
-  failures: Failures,
+  { clients, rooms: [roomId] }: Peer,
+  deliveries: Deliveries,
 ): Promise<number> {
+  const senders = clients.slice(0, senderCount);
   let acknowledged = 0;
-  const sendOne = async (send: (body: string) => Promise<unknown>): Promise<void> => {
-    try {
-      const { mark, body } = markedBody();
-      sentAt.set(mark, performance.now());
-      await send(body);
-      acknowledged += 1;
-    } catch (error) {
-      failures.add(error);
-      await delay(10);
-    }
+  const sendOne = async (client: Client): Promise<void> => {
+    if (await deliveries.send(client, roomId!)) acknowledged += 1;
+    // A server that refuses everything shall not be hammered.
+    else await delay(10);
   };
   const started = performance.now();
   if (rate === 0) {
-    const loop = async (send: (body: string) => Promise<unknown>): Promise<void> => {
-      while (performance.now() - started < seconds * 1000) await sendOne(send);
+    const loop = async (client: Client): Promise<void> => {
+      while (performance.now() - started < seconds * 1000) await sendOne(client);
     };
     await Promise.all(senders.map(loop));
     return acknowledged;
@@ -136,18 +144,4 @@ async function sendFor(
   }
   await Promise.all(sent);
   return acknowledged;
-}
-
-/** Waits until as many were counted, or until no more come. */
-async function reached(count: () => number, wanted: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  while (count() < wanted && performance.now() < deadline) await delay(5);
-}
-
-/** Waits until a count has stood still for a while. */
-async function settled(count: () => number): Promise<void> {
-  for (let last = -1; count() !== last;) {
-    last = count();
-    await delay(500);
-  }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { alternate, type Case } from "../alternate.ts";
-import { sideBySide, type Compared } from "../compare.ts";
+import { comparison, type Compared } from "../compare.ts";
 import type { Options } from "../options.ts";
 import type { Client, Peer } from "../peers/peer.ts";
 import { startPeers, stopPeers } from "../peers/peers.ts";
@@ -24,7 +24,7 @@ export async function send(options: Options): Promise<Report> {
   return {
     server: serverCommand().from,
     rows: rows.map((row) => ({ ...row, clients: count })),
-    compared: sideBySide(rows, comparisons),
+    tables: comparison(rows, comparisons),
   };
 }
 

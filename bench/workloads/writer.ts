@@ -55,7 +55,7 @@ async function run(
     "events/s": rounded(latencies.length / measured.seconds),
     ...percentiles(latencies),
     errors: failures.count,
-    "node CPU": node!,
+    "server CPU": node!,
     "postgres CPU": postgres!,
   };
 }

@@ -84,8 +84,8 @@ const loggingConfig = {
   version: 1,
   formatters: { plain: { format: "%(levelname)s %(name)s: %(message)s" } },
   handlers: { console: { class: "logging.StreamHandler", formatter: "plain" } },
-  // It greets whoever starts it by a warning.
-  loggers: { "synapse.config.logger": { level: "ERROR" } },
+  // The one greets whoever starts it by a warning, the other warns of each poll that its client has given up.
+  loggers: { "synapse.config.logger": { level: "ERROR" }, "synapse.http.server": { level: "ERROR" } },
   root: { level: "WARNING", handlers: ["console"] },
   disable_existing_loggers: false,
 };

@@ -4,6 +4,7 @@ import { printReport, type Report } from "./report.ts";
 import { actions } from "./workloads/actions.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { filter } from "./workloads/filter.ts";
+import { followers } from "./workloads/followers.ts";
 import { idle } from "./workloads/idle.ts";
 import { relations } from "./workloads/relations.ts";
 import { scrollback } from "./workloads/scrollback.ts";
@@ -20,6 +21,7 @@ const workloads: Record<string, (options: Options) => Promise<Report>> = {
   sync,
   filter,
   relations,
+  followers,
   idle,
 };
 

@@ -11,8 +11,8 @@ export interface Options {
   /** The other server that is measured beside hearth. */
   peer: "synapse" | null;
   /**
-   * How many subscribers `fanout` has: who are sent to as fast as it goes, and at a rate. The first is how many members
-   * have streams open in `actions`.
+   * How many subscribers `fanout` has: who are sent to as fast as it goes, and at a rate; and how many `followers` has
+   * beside a peer, and alone. The first is how many members have streams open in `actions`.
    */
   subscribers: number[] | null;
   /** Events a second that `fanout` sends to its many subscribers. */
@@ -35,7 +35,7 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --warmup <n>           seconds of load before (2)
   --clients <n>          concurrent clients of send (64) and scrollback (4)
   --peer synapse         measure Synapse beside hearth: installed from PyPI once, on SQLite and on PostgreSQL
-  --subscribers <n,n>    numbers of subscribers of fanout (500,5000), open streams of actions (300)
+  --subscribers <n,n>    numbers of subscribers of fanout and followers (500,5000), open streams of actions (300)
   --rate <n>             events/s of fanout to its many subscribers (20)
   --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
   --members <n>          members of the big rooms of actions (10000)

@@ -9,7 +9,7 @@ import { synapseOnPostgres, synapseOnSqlite } from "./synapse/synapse.ts";
 export async function startPeers(options: Options, plan: Plan): Promise<Peer[]> {
   const kinds: PeerKind[] = [hearth(options)];
   if (options.peer === "synapse") kinds.push(synapseOnSqlite, synapseOnPostgres);
-  progress(`${kinds.map(({ name }) => name).join("; ")} are started and filled`);
+  progress(`${kinds.map(({ name }) => name).join("; ")}: to be started and filled`);
   return eachOf(kinds, kinds.length, (kind) => kind.start(plan));
 }
 

@@ -9,6 +9,7 @@ import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
 import { serverCommand, startServer, type Server } from "../server.ts";
 import { measure, type Measured } from "../usage.ts";
+import { scrollbackBeside } from "./scrollbackBeside.ts";
 
 const members = 100;
 const places = 5000;
@@ -20,8 +21,16 @@ interface SeededRoom {
   tokens: string[];
 }
 
-/** Pages of 50 events with their senders' profiles: of a small room and of a huge one, at the end and anywhere. */
+/**
+ * Pages of 50 events with their senders' profiles: of a small room and of a huge one, at the end and anywhere. Then pages
+ * of a small room on several servers.
+ */
 export async function scrollback(options: Options): Promise<Report> {
+  const report = await hearthAlone(options);
+  return { ...report, tables: await scrollbackBeside(options) };
+}
+
+async function hearthAlone(options: Options): Promise<Report> {
   const { from } = serverCommand();
   const dataDir = await temporaryDataDir();
   const { users, rooms } = await withDomain(dataDir, async (workshop) => {

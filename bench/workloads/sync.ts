@@ -9,6 +9,7 @@ import { holds, met, quantile, timedRow, timeRounds, type Request } from "../rou
 import { settle } from "../seed.ts";
 import { serverCommand, startServer, type Server } from "../server.ts";
 import { measure } from "../usage.ts";
+import { syncBeside } from "./syncBeside.ts";
 import { hearthClient } from "../peers/hearth/client.ts";
 
 const members = 5;
@@ -16,8 +17,16 @@ const busyRooms = 10;
 const newEvents = 5;
 const blockingGoal = 50;
 
-/** The initial sync of a user of many rooms: whole, by pages, as a difference, and what others wait meanwhile. */
+/**
+ * The initial sync of a user of many rooms: whole, by pages, as a difference, and what others wait meanwhile. Then the
+ * sync of many small rooms on several servers.
+ */
 export async function sync(options: Options): Promise<Report> {
+  const report = await hearthAlone(options);
+  return { ...report, tables: await syncBeside(options) };
+}
+
+async function hearthAlone(options: Options): Promise<Report> {
   const rooms = options.rooms ?? 1000;
   const dataDir = await temporaryDataDir();
   const users = await withDomain(dataDir, async (workshop) => {

@@ -55,8 +55,8 @@ async function run(
     "events/s": rounded(latencies.length / measured.seconds),
     ...percentiles(latencies),
     errors: failures.count,
-    "server CPU": node!,
-    "postgres CPU": postgres!,
+    "server CPU": node,
+    "postgres CPU": postgres,
   };
 }
 

@@ -2,6 +2,7 @@ import { cleanUp, cleanUpOnSignals } from "./cleanup.ts";
 import { optionsHelp, readOptions, type Options } from "./options.ts";
 import { printReport, type Report } from "./report.ts";
 import { actions } from "./workloads/actions.ts";
+import { day } from "./workloads/day.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { filter } from "./workloads/filter.ts";
 import { followers } from "./workloads/followers.ts";
@@ -22,6 +23,7 @@ const workloads: Record<string, (options: Options) => Promise<Report>> = {
   filter,
   relations,
   followers,
+  day,
   idle,
 };
 

@@ -6,7 +6,7 @@ export interface Options {
   seconds: number;
   /** Seconds of load before the measuring begins. */
   warmup: number;
-  /** Concurrent clients of `send`, and of `scrollback`. */
+  /** Concurrent clients of `send` and of `scrollback`, and the people of `day`. */
   clients: number | null;
   /** The other server that is measured beside hearth. */
   peer: "synapse" | null;
@@ -15,7 +15,7 @@ export interface Options {
    * beside a peer, and alone. The first is how many members have streams open in `actions`.
    */
   subscribers: number[] | null;
-  /** Events a second that `fanout` sends to its many subscribers. */
+  /** Events a second that `fanout` sends to its many subscribers; actions a second of `day`'s team. */
   rate: number | null;
   /** Sizes of the rooms that `scrollback` reads; the first is that of the rooms of `sync` and of `filter`'s room. */
   events: number[] | null;
@@ -33,10 +33,10 @@ export interface Options {
 
 export const optionsHelp = `  --seconds <n>          measured seconds of each run (8)
   --warmup <n>           seconds of load before (2)
-  --clients <n>          concurrent clients of send (64) and scrollback (4)
+  --clients <n>          concurrent clients of send (64) and scrollback (4), people of day (50)
   --peer synapse         measure Synapse beside hearth: installed from PyPI once, on SQLite and on PostgreSQL
   --subscribers <n,n>    numbers of subscribers of fanout and followers (500,5000), open streams of actions (300)
-  --rate <n>             events/s of fanout to its many subscribers (20)
+  --rate <n>             events/s of fanout to its many subscribers (20), actions/s of day (5)
   --events <n,n>         sizes of scrollback's rooms (1000,1000000), of sync's (1000) and of filter's (1000000)
   --members <n>          members of the big rooms of actions (10000)
   --rooms <n>            rooms of sync (1000)

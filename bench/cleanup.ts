@@ -14,7 +14,8 @@ export function cleanUp(): Promise<void> {
   return running;
 }
 
-async function undoAll(): Promise<void> {
+/** Undoes what is to be undone so far, at the end of a part. */
+export async function undoAll(): Promise<void> {
   for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
     try {
       await undo();

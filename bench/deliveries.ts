@@ -65,11 +65,11 @@ export class Deliveries {
     while (this.count < wanted && performance.now() < deadline) await delay(2);
   }
 
-  /** Waits until nothing more comes. */
-  async settled(): Promise<void> {
+  /** Waits until nothing has come for a while. */
+  async settled(quietMs = 1000): Promise<void> {
     for (let last = -1; this.count !== last;) {
       last = this.count;
-      await delay(1000);
+      await delay(quietMs);
     }
   }
 

@@ -1,6 +1,9 @@
-import { cleanUp, cleanUpOnSignals } from "./cleanup.ts";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cleanUp, cleanUpOnSignals, undoAll } from "./cleanup.ts";
 import { optionsHelp, readOptions, type Options } from "./options.ts";
-import { printReport, type Report } from "./report.ts";
+import { printReport, progress, type Report } from "./report.ts";
+import { writeResults, type Results } from "./results.ts";
 import { actions } from "./workloads/actions.ts";
 import { day } from "./workloads/day.ts";
 import { fanout } from "./workloads/fanout.ts";
@@ -13,37 +16,56 @@ import { send } from "./workloads/send.ts";
 import { sync } from "./workloads/sync.ts";
 import { writer } from "./workloads/writer.ts";
 
-const workloads: Record<string, (options: Options) => Promise<Report>> = {
-  send,
-  actions,
-  writer,
-  fanout,
-  scrollback,
-  sync,
-  filter,
-  relations,
-  followers,
-  day,
-  idle,
-};
+type Workload = (options: Options) => Promise<Report>;
+
+/** What runs when no workload is named, in this order. */
+const all: Record<string, Workload> = { send, fanout, sync, filter, scrollback, relations, followers, day };
+const workloads: Record<string, Workload> = { ...all, actions, writer, idle };
+const resultsPath = resolve(fileURLToPath(import.meta.url), "../RESULTS.md");
 
 async function main(): Promise<void> {
   const { workload, options } = readOptions();
-  const run = workloads[workload ?? ""];
-  if (run === undefined) {
-    process.stderr.write(`npm run bench -- <${Object.keys(workloads).join("|")}> [options]\n\n${optionsHelp}\n`);
+  if (workload !== undefined && !Object.hasOwn(workloads, workload)) {
+    process.stderr.write(`npm run bench -- [${Object.keys(workloads).join("|")}] [options]\n\n${optionsHelp}\n`);
     process.exitCode = 2;
     return;
   }
   cleanUpOnSignals();
-  let report: Report;
   try {
-    report = await run(options);
+    if (workload === undefined) await runAll(options);
+    else await runOne(workload, options);
   } finally {
     await cleanUp();
   }
+}
+
+async function runOne(name: string, options: Options): Promise<Report> {
+  let report: Report;
+  try {
+    report = await workloads[name]!(options);
+  } finally {
+    await undoAll();
+  }
   // Last of all, after whatever the server says while it stops.
-  printReport(workload!, report);
+  printReport(name, report);
+  return report;
+}
+
+/** Runs everything, and writes the results anew after each workload: who stops it has those that are done. */
+async function runAll(options: Options): Promise<void> {
+  const results: Results = new Map();
+  const path = options.results ?? (options.quick ? null : resultsPath);
+  for (const name of Object.keys(all)) {
+    progress(`${name} begins`);
+    try {
+      results.set(name, await runOne(name, options));
+    } catch (error) {
+      process.exitCode = 1;
+      process.stderr.write(`${name}: ${error instanceof Error ? error.stack : String(error)}\n`);
+      results.set(name, error instanceof Error ? error : new Error(String(error)));
+    }
+    if (path !== null) writeResults(path, results, options);
+  }
 }
 
 main().then(

@@ -27,11 +27,15 @@ export interface Options {
   rounds: number | null;
   /** Only the requests of `sync`, `filter`, `relations` and `actions` and the cases of others whose names hold this. */
   only: string;
+  /** Everything smaller and shorter. */
+  quick: boolean;
+  /** The file that the results of a run of everything are written to; null: the usual one, or none for a quick run. */
+  results: string | null;
   /** A directory for CPU profiles of the server, which slow it down somewhat. */
   profile: string | null;
 }
 
-export const optionsHelp = `  --seconds <n>          measured seconds of each run (8)
+export const optionsHelp = `  --seconds <n>          measured seconds of each run (8, and 5 when everything runs)
   --warmup <n>           seconds of load before (2)
   --clients <n>          concurrent clients of send (64) and scrollback (4), people of day (50)
   --peer synapse         measure Synapse beside hearth: installed from PyPI once, on SQLite and on PostgreSQL
@@ -43,15 +47,37 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60); of each case of
                          the others (1, and 3 beside a peer)
   --only <text>          only requests and cases whose names hold it
+  --quick                everything smaller and shorter; for all workloads with a peer some minutes
+  --results <file>       where a run of everything writes its results (bench/RESULTS.md; a quick one nowhere)
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
+
+interface Defaults {
+  seconds: string;
+  warmup: string;
+  subscribers?: string;
+  events?: string;
+  rooms?: string;
+  rounds?: string;
+}
+
+const namedDefaults: Defaults = { seconds: "8", warmup: "2" };
+const allDefaults: Defaults = { seconds: "5", warmup: "2" };
+const quickDefaults: Defaults = {
+  seconds: "1",
+  warmup: "0.5",
+  subscribers: "50,500",
+  events: "1000,20000",
+  rooms: "50",
+  rounds: "1",
+};
 
 /** Reads the command line: the workload and its options. */
 export function readOptions(): { workload: string | undefined; options: Options } {
-  const { values, positionals } = parseArgs({
+  const { values: given, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      seconds: { type: "string", default: "8" },
-      warmup: { type: "string", default: "2" },
+      seconds: { type: "string" },
+      warmup: { type: "string" },
       clients: { type: "string" },
       peer: { type: "string" },
       subscribers: { type: "string" },
@@ -62,8 +88,13 @@ export function readOptions(): { workload: string | undefined; options: Options 
       rounds: { type: "string" },
       only: { type: "string", default: "" },
       profile: { type: "string" },
+      quick: { type: "boolean", default: false },
+      results: { type: "string" },
     },
   });
+  // Everything takes its time: a run of all has shorter parts than one that is named.
+  const defaults = given.quick ? quickDefaults : positionals.length === 0 ? allDefaults : namedDefaults;
+  const values = { ...defaults, ...given };
   const options = {
     seconds: numberOf(values.seconds),
     warmup: numberOf(values.warmup),
@@ -76,6 +107,8 @@ export function readOptions(): { workload: string | undefined; options: Options 
     rooms: values.rooms === undefined ? null : numberOf(values.rooms),
     rounds: values.rounds === undefined ? null : numberOf(values.rounds),
     only: values.only,
+    quick: values.quick,
+    results: values.results ?? null,
     profile: values.profile ?? null,
   };
   return { workload: positionals[0], options };

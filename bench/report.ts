@@ -23,7 +23,7 @@ export function printReport(workload: string, { server, rows, tables = [] }: Rep
 }
 
 /** What the figures were measured on, in general terms. */
-function machine(): string {
+export function machine(): string {
   const memory = Math.round(totalmem() / 2 ** 30);
   return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown CPU"}, ${memory} GB, Node ${process.version}`;
 }
@@ -39,13 +39,18 @@ export function rounded(value: number): number {
   return Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3));
 }
 
-function table(rows: Row[]): string {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const lines = [names, ...rows.map((row) => names.map((name) => shown(row[name])))];
-  const widths = names.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+function table(rows: readonly Row[]): string {
+  const lines = rowCells(rows);
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   const texts = lines.map((line) => line.map((cell, column) => cell.padStart(widths[column]!)).join("  "));
   texts.splice(1, 0, widths.map((width) => "-".repeat(width)).join("  "));
   return texts.join("\n");
+}
+
+/** The cells of a table: a line of all columns' names, then one for each row. */
+export function rowCells(rows: readonly Row[]): string[][] {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return [names, ...rows.map((row) => names.map((name) => shown(row[name])))];
 }
 
 function shown(value: string | number | undefined): string {

@@ -71,7 +71,7 @@ async function wake(peer: Peer): Promise<Record<string, number>> {
       acknowledged: quantile(deliveries.sinceAcknowledged(), 1),
     });
     // So that long polls are back before the next one.
-    await deliveries.settled();
+    await deliveries.settled(250);
   }
   deliveries.close();
   deliveries.failures.print();

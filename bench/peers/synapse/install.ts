@@ -6,7 +6,7 @@ import { onEnd } from "../../cleanup.ts";
 import { endProcess } from "../../processes.ts";
 import { progress } from "../../report.ts";
 
-const synapseVersion = "1.163.2";
+export const synapseVersion = "1.163.2";
 const packages = [`matrix-synapse==${synapseVersion}`, "psycopg2-binary==2.9.13"];
 
 /** Where Synapse lies between runs: outside of the project, among the user's caches. */

@@ -120,7 +120,7 @@ async function actAtRate(peer: Peer, team: Team, rate: number, options: Options)
   const busy = new Map<Member, Promise<void>>();
   const begin = performance.now();
   const stop = measure(peer.pid, peer.postgresPid);
-  for (let number = 0; number < Math.max(1, options.seconds * 2 * rate); number++) {
+  for (let number = 0; number < Math.max(1, options.seconds * 3 * rate); number++) {
     await delay(Math.max(0, begin + (number * 1000) / rate - performance.now()));
     const member = team.members[number % team.members.length]!;
     const next = (busy.get(member) ?? Promise.resolve()).then(() => act(member));

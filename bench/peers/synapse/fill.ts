@@ -4,6 +4,7 @@ import { HttpClient } from "../../http.ts";
 import { progress } from "../../report.ts";
 import { benchPassword, seededText, type Client, type Plan, type PlannedRoom } from "../peer.ts";
 import { synapseClient } from "./client.ts";
+import type { Filled } from "./kept.ts";
 
 const atOnce = 8;
 
@@ -11,7 +12,7 @@ const atOnce = 8;
 export async function fillSynapse(
   address: string,
   { plan, sharedSecret, name }: { plan: Plan; sharedSecret: string; name: string },
-): Promise<{ clients: Client[]; rooms: string[] }> {
+): Promise<Filled> {
   progress(`${name} is filled with ${plan.users} users and ${plan.rooms.length} rooms`);
   const admin = new HttpClient(address, null);
   const users = Array.from({ length: plan.users }, (_, number) => `user${number}`);
@@ -21,16 +22,12 @@ export async function fillSynapse(
   const clients = made.map(({ userId, accessToken }) => synapseClient(address, userId, accessToken));
   const rooms = await eachOf(plan.rooms, atOnce, (room) => addRoom(https, clients, room));
   for (const http of https) http.close();
-  return { clients, rooms };
-}
-
-interface Registered {
-  userId: string;
-  accessToken: string;
+  for (const client of clients) client.close();
+  return { users: made, rooms, sharedSecret };
 }
 
 /** Registers by the secret that admins' tools have, which asks for no second step. */
-async function register(http: HttpClient, username: string, sharedSecret: string): Promise<Registered> {
+async function register(http: HttpClient, username: string, sharedSecret: string): Promise<Filled["users"][number]> {
   const path = "/_synapse/admin/v1/register";
   const { nonce } = JSON.parse((await http.ask({ method: "GET", path })).text()) as { nonce: string };
   const mac = createHmac("sha1", sharedSecret)

@@ -9,15 +9,15 @@ import { progress } from "../../report.ts";
 export const synapseVersion = "1.163.2";
 const packages = [`matrix-synapse==${synapseVersion}`, "psycopg2-binary==2.9.13"];
 
-/** Where Synapse lies between runs: outside of the project, among the user's caches. */
-function environmentDir(): string {
-  const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  return join(caches, "hearth-bench", `synapse-${synapseVersion}`);
+/** What is kept between runs: outside of the project, among the user's caches. */
+export function cachesDir(): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "hearth-bench");
 }
 
-const python = join(environmentDir(), "bin/python");
+const environment = join(cachesDir(), `synapse-${synapseVersion}`);
+const python = join(environment, "bin/python");
 /** Written last: without it an installation was cut off, and is made anew. */
-const complete = join(environmentDir(), "complete");
+const complete = join(environment, "complete");
 
 /** Whether Synapse is there already. */
 function isSynapseInstalled(): boolean {
@@ -27,9 +27,9 @@ function isSynapseInstalled(): boolean {
 /** Installs Synapse from PyPI into an environment of its own, unless it is there; gives the Python that runs it. */
 export async function installSynapse(): Promise<string> {
   if (isSynapseInstalled()) return python;
-  progress(`Synapse ${synapseVersion} is installed into ${environmentDir()}`);
-  mkdirSync(environmentDir(), { recursive: true });
-  await run("python3", ["-m", "venv", "--clear", environmentDir()]);
+  progress(`Synapse ${synapseVersion} is installed into ${environment}`);
+  mkdirSync(environment, { recursive: true });
+  await run("python3", ["-m", "venv", "--clear", environment]);
   await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages]);
   writeFileSync(complete, `${packages.join("\n")}\n`);
   return python;

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cleanUp, cleanUpOnSignals, undoAll } from "./cleanup.ts";
+import { cleanUp, cleanUpWhenStopped, isEnding, undoAll } from "./cleanup.ts";
 import { optionsHelp, readOptions, type Options } from "./options.ts";
 import { printReport, progress, type Report } from "./report.ts";
 import { writeResults, type Results } from "./results.ts";
@@ -30,7 +30,6 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  cleanUpOnSignals();
   try {
     if (workload === undefined) await runAll(options);
     else await runOne(workload, options);
@@ -60,6 +59,7 @@ async function runAll(options: Options): Promise<void> {
     try {
       results.set(name, await runOne(name, options));
     } catch (error) {
+      if (isEnding()) throw error;
       process.exitCode = 1;
       process.stderr.write(`${name}: ${error instanceof Error ? error.stack : String(error)}\n`);
       results.set(name, error instanceof Error ? error : new Error(String(error)));
@@ -68,10 +68,13 @@ async function runAll(options: Options): Promise<void> {
   }
 }
 
-main().then(
-  // Sockets that are still closing shall not keep the process.
-  () => process.exit(),
+const work = main();
+cleanUpWhenStopped(work);
+work.then(
+  // Sockets that are still closing shall not keep the process. One that was told to end does so in its turn.
+  () => isEnding() || process.exit(),
   (error: unknown) => {
+    if (isEnding()) return;
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exit(1);
   },

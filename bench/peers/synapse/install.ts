@@ -20,7 +20,7 @@ const python = join(environment, "bin/python");
 const complete = join(environment, "complete");
 
 /** Whether Synapse is there already. */
-function isSynapseInstalled(): boolean {
+export function isSynapseInstalled(): boolean {
   return existsSync(complete);
 }
 

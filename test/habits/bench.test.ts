@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isSynapseInstalled } from "../../bench/peers/synapse/install.ts";
 import type { Report, Row } from "../../bench/report.ts";
-import { until } from "../kit/until.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const tiny = ["--clients", "4", "--seconds", "0.3", "--warmup", "0.1", "--rate", "20"];
@@ -32,15 +31,6 @@ afterAll(async () => {
 /** Data directories that are there. */
 async function dataDirs(): Promise<string[]> {
   return (await readdir(scratch)).filter((name) => name.startsWith("hearth-bench-"));
-}
-
-function hasEnded(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
 }
 
 interface Run {
@@ -83,35 +73,6 @@ describe("the bench", () => {
       expect(row["actions/s"]).toBeGreaterThan(0);
     }
     expect(rows[0]!["deliveries/s"]).toBeGreaterThan(0);
-    expect(await dataDirs()).toEqual([]);
-  });
-
-  test("stops its servers and deletes their data when it is told to end", { timeout: 2 * startMs }, async () => {
-    const run = bench("day", ...tiny, "--seconds", "60");
-    await until(
-      () => run.errors().includes("round 1 of 1"),
-      () => run.errors(),
-      startMs,
-    );
-    const [dataDir] = await dataDirs();
-    const pidFile = await readFile(join(scratch, dataDir!, "postgres/postmaster.pid"), "utf8");
-    run.child.kill("SIGTERM");
-    expect((await run.ended).code).toBe(143);
-    expect(await dataDirs()).toEqual([]);
-    const postgres = Number(pidFile.split("\n")[0]);
-    await until(() => hasEnded(postgres));
-  });
-
-  test("stops its servers when nobody reads what it prints any more", { timeout: 2 * startMs }, async () => {
-    const run = bench("day", ...tiny, "--seconds", "5");
-    await until(
-      () => run.errors().includes("round 1 of 1"),
-      () => run.errors(),
-      startMs,
-    );
-    run.child.stdout!.destroy();
-    run.child.stderr!.destroy();
-    await run.ended;
     expect(await dataDirs()).toEqual([]);
   });
 

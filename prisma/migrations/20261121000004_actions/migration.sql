@@ -150,7 +150,9 @@ BEGIN
     -- edit: the text must not come back, nor stay in an edit. [ACT-14]
     SELECT coalesce(array_agg(draft.unit), '{}') INTO overtaken
     FROM jsonb_to_recordset(batch -> 'events') AS draft(unit integer, updates text, redacts text)
-    JOIN event AS target ON target.event_id = coalesce(draft.redacts, draft.updates)
+    CROSS JOIN LATERAL (
+      SELECT * FROM event WHERE event_id = coalesce(draft.redacts, draft.updates) LIMIT 1
+    ) AS target
     WHERE target.redacted_by_id IS NOT NULL OR (draft.redacts IS NOT NULL AND EXISTS (
       SELECT FROM event AS edit WHERE edit.updates_id = target.event_id AND edit.sender = target.sender
         AND edit.redacted_by_id IS NULL AND NOT EXISTS (
@@ -173,9 +175,12 @@ BEGIN
       END AS outcome
     FROM jsonb_to_recordset(batch -> 'units')
       AS unit(n integer, room text, version bigint, user_id text, device_id text, action_id text)
-    LEFT JOIN room ON room.room_id = unit.room
-    LEFT JOIN action ON action.user_id = unit.user_id AND action.device_id = unit.device_id
-      AND action.action_id = unit.action_id
+    -- Each looked up by itself, whatever the tables' sizes were when this was planned.
+    LEFT JOIN LATERAL (SELECT auth_version FROM room WHERE room_id = unit.room LIMIT 1) AS room ON true
+    LEFT JOIN LATERAL (
+      SELECT action_id, event_ids, request_hash FROM action
+      WHERE user_id = unit.user_id AND device_id = unit.device_id AND action_id = unit.action_id LIMIT 1
+    ) AS action ON true
   ) AS verdict;
 
   SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO previous FROM stream_position;
@@ -265,7 +270,7 @@ BEGIN
     INSERT INTO relation (parent_id, type, major, minor, child_id, room_id, key)
     SELECT relation.parent, relation.type, child.major, child.minor, child.event_id, child.room_id, relation.key
     FROM jsonb_to_recordset(batch -> 'relations') AS relation(event integer, parent text, type text, key text)
-    JOIN event AS child ON child.position = positions[relation.event + 1]
+    CROSS JOIN LATERAL (SELECT * FROM event WHERE position = positions[relation.event + 1] LIMIT 1) AS child
     ON CONFLICT DO NOTHING;
   END IF;
 
@@ -276,7 +281,9 @@ BEGIN
     -- So would a relation's key, which is text of the sender's as well.
     UPDATE relation SET key = NULL
     FROM jsonb_to_recordset(batch -> 'events') AS redaction(n integer, redacts text)
-    JOIN event AS child ON child.event_id = redaction.redacts AND child.relates_to IS NOT NULL
+    CROSS JOIN LATERAL (
+      SELECT * FROM event WHERE event_id = redaction.redacts AND relates_to IS NOT NULL LIMIT 1
+    ) AS child
     CROSS JOIN LATERAL jsonb_to_recordset(child.relates_to::jsonb) AS named(type text, event_id text)
     WHERE positions[redaction.n + 1] IS NOT NULL AND relation.parent_id = named.event_id AND relation.type = named.type
       AND relation.major = child.major AND relation.minor = child.minor;

@@ -146,7 +146,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const lean = createLean(operations, live, log);
   const place = { path: graphqlPath, origins };
   const server = createHttpServer({ lean, graphql }, log, place);
-  const webSockets = serveWebSockets(server, { graphql, operations, live }, domain, log, place);
+  const webSockets = serveWebSockets(server, { operations, live }, domain, log, place);
 
   return {
     domain,

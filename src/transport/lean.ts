@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ExecutionResult } from "graphql";
+import { OperationTypeNode, type ExecutionResult } from "graphql";
 import type { Log } from "../model/ports.ts";
 import type { Context } from "../schema/context.ts";
 import { presentError } from "./errors.ts";
@@ -41,7 +41,6 @@ export interface Lean {
 export function createLean(operations: Operations, live: Live, log: Log): Lean {
   /** Streams events to a client; false when nothing was begun. */
   async function stream(prepared: Prepared, res: ServerResponse, { source, headers }: Answering): Promise<boolean> {
-    if (!live.takes(prepared)) return false;
     let contextValue: Context;
     try {
       contextValue = await operations.context(source);
@@ -67,14 +66,17 @@ export function createLean(operations: Operations, live: Live, log: Log): Lean {
       if (request === null) return unread(req, body);
       const prepared = operations.prepare(request, source);
       if (type === eventStream) {
-        const begun = !("errors" in prepared) && (await stream(prepared, res, { type, source, headers }));
+        const begun =
+          !("errors" in prepared) &&
+          prepared.operation.operation === OperationTypeNode.SUBSCRIPTION &&
+          (await stream(prepared, res, { type, source, headers }));
         return begun ? null : unread(req, body);
       }
       if ("errors" in prepared) {
         send(res, { type, headers }, prepared);
         return null;
       }
-      if (prepared.operation.operation === "subscription") return unread(req, body);
+      if (prepared.operation.operation === OperationTypeNode.SUBSCRIPTION) return unread(req, body);
       const result = await operations.run(prepared, source);
       if (isLarge(result.data)) await sendPaced(res, { type, headers }, result);
       else send(res, { type, headers }, result);

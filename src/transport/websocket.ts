@@ -8,7 +8,6 @@ import type { Domain } from "../domain/domain.ts";
 import { HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 import { presentError } from "./errors.ts";
-import type { GraphQL } from "./graphql.ts";
 import type { Sink } from "./live/delivery.ts";
 import type { Live } from "./live/live.ts";
 import type { Operations, OperationSource } from "./operations.ts";
@@ -25,7 +24,7 @@ export interface WebSockets {
 /** GraphQL over WebSocket (graphql-transport-ws) at one path, with `authorization` in `connection_init`. */
 export function serveWebSockets(
   server: Server,
-  { graphql, operations, live }: { graphql: GraphQL; operations: Operations; live: Live },
+  { operations, live }: { operations: Operations; live: Live },
   domain: Domain,
   log: Log,
   { path, origins }: { path: string; origins: OriginRules },
@@ -61,18 +60,15 @@ export function serveWebSockets(
           const prepared = operations.prepare(payload, operation);
           if ("errors" in prepared) return prepared.errors;
           const contextValue = await operations.context(operation);
-          const { execute } = operations;
-          const { subscribe } = graphql.getEnveloped(operation);
-          const running = { execute, subscribe, sink: socketSink(extra, id), present } satisfies Running;
-          return { ...prepared, contextValue, rootValue: running };
+          return { ...prepared, contextValue, rootValue: { extra, id, present } satisfies Running };
         } catch (error) {
           return [present(error)];
         }
       },
-      execute: (args) => runningOf(args).execute(args),
+      execute: (args) => operations.execute(args as Parameters<Operations["execute"]>[0]),
       subscribe(args) {
-        const { subscribe, sink, present } = runningOf(args);
-        return live.takes(args) ? live.subscribe(args, sink, present) : subscribe(args);
+        const { extra, id, present } = args.rootValue as Running;
+        return live.subscribe(args, socketSink(extra, id), present);
       },
       onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log, randomUUID())),
     },
@@ -103,16 +99,12 @@ export function serveWebSockets(
   };
 }
 
-/** What travels with an operation, since graphql-ws knows only one pair of executors for all. */
+/** What travels with an operation to where it is run. */
 interface Running {
-  execute(args: unknown): ReturnType<typeof import("graphql").execute>;
-  subscribe(args: unknown): ReturnType<typeof import("graphql").subscribe>;
-  sink: Sink;
+  extra: Extra;
+  /** The client's name for it on its socket. */
+  id: string;
   present(error: unknown): GraphQLError;
-}
-
-function runningOf(args: { rootValue?: unknown }): Running {
-  return args.rootValue as Running;
 }
 
 /** Bytes that may wait for a client before its streams pause. */

@@ -9,8 +9,6 @@ import { SharedRendering } from "./sharing.ts";
 
 /** Subscriptions whose payloads go straight to sockets. */
 export interface Live {
-  /** Whether `subscribe` takes the operation. */
-  takes(operation: ExecutionArgs): boolean;
   /**
    * Opens the subscription and writes its payloads to the sink. Gives the errors that kept it from opening, or an iterator
    * that gives nothing: it ends with the stream, and ends the stream when it is returned.
@@ -23,7 +21,7 @@ export interface Live {
 }
 
 export function createLive(domain: Domain): Live {
-  const shapes = shapeReader(schema);
+  const shapeOf = shapeReader(schema);
   let shared: SharedRendering | null = null;
   const sharing = (): SharedRendering => {
     if (shared === null) {
@@ -33,13 +31,13 @@ export function createLive(domain: Domain): Live {
     return shared;
   };
   return {
-    takes: shapes.followsEvents,
     async subscribe(operation, sink, presentError) {
       const source = await createSourceEventStream(operation);
+      // There is but one subscription.
       if (!(source instanceof ChunkSource)) {
         return { errors: ((source as ExecutionResult).errors ?? []).map((error) => presentError(error)) };
       }
-      const shape = shapes.shapeOf(operation, source.follower.wish.filter);
+      const shape = shapeOf(operation, source.follower.wish.filter);
       return endOf(new Delivery({ source, operation, sink, shape, sharing, presentError }), source);
     },
   };

@@ -4,7 +4,6 @@ import {
   isInterfaceType,
   isObjectType,
   Kind,
-  OperationTypeNode,
   print,
   TypeInfo,
   visit,
@@ -52,13 +51,11 @@ export interface ChunkShape {
   viewers: { document: DocumentNode; variables: Record<string, unknown> } | null;
 }
 
-/** Reads operations, remembering the shapes of those that are in use. */
-export interface ShapeReader {
-  /** Whether the operation is a subscription to the event stream. */
-  followsEvents(operation: ExecutionArgs): boolean;
-  /** The shape of such a subscription's chunks. */
-  shapeOf(operation: ExecutionArgs, filter: Filter): ChunkShape | null;
-}
+/**
+ * Gives the shape of the chunks of a subscription to the event stream, remembering those of operations that are in use;
+ * null for what is none.
+ */
+export type ShapeReader = (operation: ExecutionArgs, filter: Filter) => ChunkShape | null;
 
 /** An operation, and the shapes that it has with the variables and filters that were met. */
 interface KnownOperation {
@@ -133,21 +130,13 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
     return { rootKey: root.key, fields, viewers: own.length === 0 ? null : { document, variables } };
   }
 
-  return {
-    followsEvents(args) {
-      if (getOperationAST(args.document, args.operationName)?.operation !== OperationTypeNode.SUBSCRIPTION)
-        return false;
-      const known = look(args);
-      return rootOf(known, coercedVariables(known, args)) !== null;
-    },
-    shapeOf(args, filter) {
-      const known = look(args);
-      const values = known.variables.map((variable) => args.variableValues?.[variable]);
-      const key = JSON.stringify([values, filter.definition]);
-      const found = known.shapes.get(key) ?? read(known, args, filter);
-      if (found !== null) known.shapes.set(key, found);
-      return found;
-    },
+  return (args, filter) => {
+    const known = look(args);
+    const values = known.variables.map((variable) => args.variableValues?.[variable]);
+    const key = JSON.stringify([values, filter.definition]);
+    const found = known.shapes.get(key) ?? read(known, args, filter);
+    if (found !== null) known.shapes.set(key, found);
+    return found;
   };
 }
 

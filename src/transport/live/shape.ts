@@ -132,8 +132,9 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
 
   return (args, filter) => {
     const known = look(args);
-    const values = known.variables.map((variable) => args.variableValues?.[variable]);
-    const key = JSON.stringify([values, filter.definition]);
+    const given = known.variables.map((variable) => [variable, args.variableValues?.[variable]]);
+    // By name: one that isn't given has its default, unlike one that is null.
+    const key = JSON.stringify([Object.fromEntries(given), filter.definition]);
     const found = known.shapes.get(key) ?? read(known, args, filter);
     if (found !== null) known.shapes.set(key, found);
     return found;

@@ -18,25 +18,37 @@ export interface SelectedField {
   field: FieldNode;
 }
 
-/** The operation with its fragments written out where they are spread. The document must be valid. */
-export function withoutFragments(document: DocumentNode, operation: OperationDefinitionNode): OperationDefinitionNode {
+/** More than people write: each fragment may spread the next one twice, and that one the next. */
+const maxSpreads = 200;
+
+/**
+ * The operation with its fragments written out where they are spread; null where that would be too much. The document
+ * must be valid.
+ */
+export function withoutFragments(
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): OperationDefinitionNode | null {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
+  let spreads = 0;
   const inlined = <Node extends ASTNode>(node: Node): Node =>
     visit(node, {
       FragmentSpread({ name, directives = [] }) {
+        if (++spreads > maxSpreads) return null;
         const { typeCondition, selectionSet } = fragments.get(name.value)!;
         return { kind: Kind.INLINE_FRAGMENT, typeCondition, directives, selectionSet: inlined(selectionSet) };
       },
     }) as Node;
-  return inlined(operation);
+  const whole = inlined(operation);
+  return spreads > maxSpreads ? null : whole;
 }
 
 /**
  * The fields of a selection on an object type, one for each response key in the order of the answer, as variables and
- * directives leave them. Fragments must be written out.
+ * directives leave them. Fragments must be written out. Throws a `GraphQLError` for a condition that is null.
  */
 export function selectedFields(selectionSet: SelectionSetNode, variables: Record<string, unknown>): SelectedField[] {
   const fields = new Map<string, FieldNode>();

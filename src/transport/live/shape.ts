@@ -1,6 +1,7 @@
 import {
   getOperationAST,
   getVariableValues,
+  GraphQLError,
   isInterfaceType,
   isObjectType,
   Kind,
@@ -13,6 +14,7 @@ import {
   type GraphQLSchema,
   type OperationDefinitionNode,
   type SelectionNode,
+  type SelectionSetNode,
 } from "graphql";
 import { LRUCache } from "lru-cache";
 import type { Filter } from "../../model/filter.ts";
@@ -66,15 +68,20 @@ interface KnownOperation {
 }
 
 export function shapeReader(schema: GraphQLSchema): ShapeReader {
-  const known = new WeakMap<DocumentNode, Map<string, KnownOperation>>();
+  const known = new WeakMap<DocumentNode, Map<string, KnownOperation | null>>();
   const selections = new LRUCache<string, SharedSelection>({ max: 1000 });
 
-  function look({ document, operationName }: ExecutionArgs): KnownOperation {
-    const operations = known.get(document) ?? new Map<string, KnownOperation>();
+  /** Null for an operation that is too large to be looked at. */
+  function look({ document, operationName }: ExecutionArgs): KnownOperation | null {
+    const operations = known.get(document) ?? new Map<string, KnownOperation | null>();
     known.set(document, operations);
     const found = operations.get(operationName ?? "");
     if (found !== undefined) return found;
     const operation = withoutFragments(document, getOperationAST(document, operationName)!);
+    if (operation === null) {
+      operations.set(operationName ?? "", null);
+      return null;
+    }
     const used = variablesOf({
       ...operation.selectionSet,
       selections: operation.selectionSet.selections.map(withoutArguments),
@@ -85,7 +92,7 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
   }
 
   function rootOf({ operation }: KnownOperation, coerced: Record<string, unknown> | undefined): SelectedField | null {
-    const [root, ...others] = coerced === undefined ? [] : selectedFields(operation.selectionSet, coerced);
+    const [root, ...others] = (coerced && fieldsOf(operation.selectionSet, coerced)) ?? [];
     return root?.field.name.value === "eventStream" && others.length === 0 ? root : null;
   }
 
@@ -109,7 +116,8 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
     const variables = Object.fromEntries(
       Object.entries(args.variableValues ?? {}).filter(([name]) => known.variables.includes(name)),
     );
-    const selected = selectedFields(root.field.selectionSet, coerced);
+    const selected = fieldsOf(root.field.selectionSet, coerced);
+    if (selected === null) return null;
     const fields = selected.map((each): ChunkField => {
       const { key } = each;
       const name = each.field.name.value;
@@ -132,6 +140,7 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
 
   return (args, filter) => {
     const known = look(args);
+    if (known === null) return null;
     const given = known.variables.map((variable) => [variable, args.variableValues?.[variable]]);
     // By name: one that isn't given has its default, unlike one that is null.
     const key = JSON.stringify([Object.fromEntries(given), filter.definition]);
@@ -139,6 +148,16 @@ export function shapeReader(schema: GraphQLSchema): ShapeReader {
     if (found !== null) known.shapes.set(key, found);
     return found;
   };
+}
+
+/** Null for a condition that is null: whoever executes the operation tells what is wrong with it. */
+function fieldsOf(selectionSet: SelectionSetNode, variables: Record<string, unknown>): SelectedField[] | null {
+  try {
+    return selectedFields(selectionSet, variables);
+  } catch (error) {
+    if (error instanceof GraphQLError) return null;
+    throw error;
+  }
 }
 
 function withoutArguments(selection: SelectionNode): SelectionNode {

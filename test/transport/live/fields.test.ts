@@ -78,7 +78,7 @@ function taken(source: ChunkSource): AnyEvent[] {
 
 /** The selection of the one list that the document asks for; throws when it isn't shared. */
 function selectionOf({ document, text }: ListedField, filter: Filter): SharedSelection {
-  const [field] = shapes.shapeOf({ schema, document }, filter)!.fields;
+  const [field] = shapes({ schema, document }, filter)!.fields;
   if (field?.from !== "events") throw new Error(`${text} is on the list, but rendered for each viewer`);
   return field.selection;
 }

@@ -42,3 +42,27 @@ test("a variable that isn't given has its default, whatever others of the same d
   expect(whole.payloads[1]).toContain("hello");
   expect(short.payloads[1]).toBe('{"data":{"eventStream":{"events":[{"json":{"type":"message:m.room.message"}}]}}}');
 });
+
+// It opened a stream, failed, left the stream open and closed the socket.
+test("a condition that is null is the client's error, on each chunk", async () => {
+  const query = "subscription ($shown: Boolean = true) { eventStream { stream limited @include(if: $shown) } }";
+  const follow = socket.start("null condition", query, { shown: null });
+  await follow.until(({ payloads }) => payloads.length > 0);
+  expect(follow.chunks[0]).toMatchObject({ data: null, errors: [{ extensions: { code: "BAD_INPUT" } }] });
+  const ofRoot = "subscription ($shown: Boolean = true) { eventStream @include(if: $shown) { stream } }";
+  const none = socket.start("null root", ofRoot, { shown: null });
+  await none.until(({ payloads, errors }) => payloads.length > 0 || errors !== null);
+  expect(JSON.stringify(none.payloads) + JSON.stringify(none.errors)).toContain("BAD_INPUT");
+  expect(socket.closed).toBeNull();
+});
+
+// Written out where they are spread, they would have filled the memory.
+test("fragments that spread others twice are not written out without end", async () => {
+  const fragments = Array.from(
+    { length: 40 },
+    (_, index) => `fragment F${index} on StreamChunk { ...F${index + 1} ...F${index + 1} }`,
+  );
+  const query = `subscription { eventStream { ...F0 } } ${fragments.join(" ")} fragment F40 on StreamChunk { limited }`;
+  const follow = socket.start("fragments", query);
+  await follow.until(({ payloads, errors }) => payloads.length > 0 || errors !== null);
+});

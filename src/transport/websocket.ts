@@ -8,8 +8,8 @@ import type { Domain } from "../domain/domain.ts";
 import { HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 import { presentError } from "./errors.ts";
-import type { Sink } from "./live/delivery.ts";
 import type { Live } from "./live/live.ts";
+import { SocketStreams } from "./live/socketStreams.ts";
 import type { Operations, OperationSource } from "./operations.ts";
 import { mayCall, type OriginRules } from "./origins.ts";
 
@@ -30,6 +30,12 @@ export function serveWebSockets(
   { path, origins }: { path: string; origins: OriginRules },
 ): WebSockets {
   const sockets = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
+  const streams = new WeakMap<Extra["socket"], SocketStreams>();
+  const streamsOf = (extra: Extra): SocketStreams => {
+    const known = streams.get(extra.socket) ?? new SocketStreams(extra);
+    streams.set(extra.socket, known);
+    return known;
+  };
   const source = (req: IncomingMessage, params: Record<string, unknown> | undefined): OperationSource => ({
     req,
     requestId: randomUUID(),
@@ -68,7 +74,7 @@ export function serveWebSockets(
       execute: (args) => operations.execute(args as Parameters<Operations["execute"]>[0]),
       subscribe(args) {
         const { extra, id, present } = args.rootValue as Running;
-        return live.subscribe(args, socketSink(extra, id), present);
+        return live.subscribe(args, streamsOf(extra).sink(id), present);
       },
       onError: (_context, _id, _payload, errors) => errors.map((error) => presentError(error, log, randomUUID())),
     },
@@ -105,23 +111,6 @@ interface Running {
   /** The client's name for it on its socket. */
   id: string;
   present(error: unknown): GraphQLError;
-}
-
-/** Bytes that may wait for a client before its streams pause. */
-const maxWaiting = 128 * 1024;
-
-/** Writes an operation's results as graphql-ws would, without waiting for each to be taken. */
-function socketSink({ socket, request }: Extra, id: string): Sink {
-  const before = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
-  return {
-    get full() {
-      return socket.bufferedAmount > maxWaiting;
-    },
-    send(payload) {
-      if (socket.readyState === socket.OPEN) socket.send(`${before}${payload}}`);
-    },
-    whenDrained: (callback) => void request.socket.once("drain", callback),
-  };
 }
 
 /** `authorization` of `connection_init`, or of an operation, however it is capitalised. */

@@ -12,6 +12,10 @@ export interface Sink {
   send(payload: string): void;
   /** Calls back once, when what waited was taken. */
   whenDrained(callback: () => void): void;
+  /** The stream is open, and is to be closed with the connection. */
+  opened(close: () => void): void;
+  /** The stream is over: nothing is to be called back any more. */
+  ended?(): void;
 }
 
 export interface DeliveryOptions {
@@ -44,6 +48,7 @@ export class Delivery {
     this.ended = new Promise((resolve, reject) => {
       follower.whenEnded(() => {
         this.#over = true;
+        options.sink.ended?.();
         const { failure } = follower;
         if (failure === null) resolve();
         else reject(failure);
@@ -51,7 +56,9 @@ export class Delivery {
     });
     // Who stops listening has seen enough of it.
     this.ended.catch(() => {});
-    if (!this.#over) follower.whenReady(this.#deliver);
+    if (this.#over) return;
+    options.sink.opened(() => options.source.close());
+    follower.whenReady(this.#deliver);
   }
 
   readonly #deliver = (): void => {

@@ -31,16 +31,17 @@ export async function serveEvents(
     },
     send: (payload) => void res.write(`event: next\ndata: ${payload}\n\n`),
     whenDrained: (callback) => void res.once("drain", callback),
+    opened(close) {
+      res.once("close", close);
+      // It may be gone already.
+      if (res.destroyed) close();
+    },
   };
   // Browsers see the head only once something follows.
   res.writeHead(200, { ...headers, ...streamHeaders }).write(":\n\n");
   const subscription = await open(sink);
   if (Symbol.asyncIterator in subscription) {
     const pings = setInterval(() => void (sink.full || res.write(":\n\n")), pingMs);
-    const close = (): void => void subscription.return?.();
-    res.once("close", close);
-    // It may be gone already.
-    if (res.destroyed) close();
     await subscription.next().catch((error: unknown) => sink.send(JSON.stringify({ errors: [presentError(error)] })));
     clearInterval(pings);
   } else sink.send(JSON.stringify(subscription));

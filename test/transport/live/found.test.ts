@@ -1,4 +1,5 @@
 /** What random documents and rough clients have found, each in its smallest form. */
+import type { Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startApp, type TestApp } from "../../kit/app.ts";
 import type { Client } from "../../kit/client.ts";
@@ -65,4 +66,47 @@ test("fragments that spread others twice are not written out without end", async
   const query = `subscription { eventStream { ...F0 } } ${fragments.join(" ")} fragment F40 on StreamChunk { limited }`;
   const follow = socket.start("fragments", query);
   await follow.until(({ payloads, errors }) => payloads.length > 0 || errors !== null);
+});
+
+// Each waited by a listener of its own on the raw socket, which stayed when its stream had ended.
+test("[EVS-13] streams that wait for a stalled client leave nothing on its socket", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  const stalled = await RawSocket.open(alice);
+  const { localPort } = (stalled.socket as unknown as { _socket: Socket })._socket;
+  const handles = (process as unknown as { _getActiveHandles(): Socket[] })._getActiveHandles();
+  const serverSide = handles.find((handle) => handle.remotePort === localPort && handle.localPort !== localPort)!;
+  const atRest = serverSide.listenerCount("drain");
+  const start = (id: string) => stalled.start(id, "subscription { eventStream { events { content } } }");
+  for (let count = 0; count < 15; count++) start(`waiting ${count}`);
+  await until(() => server.app.domain.stream.count() === 15);
+  stalled.socket.pause();
+  const messages = Array.from({ length: 15 }, () => ({ content: { text: { body: "x".repeat(50_000) } } }));
+  const batch = "mutation ($input: SendMessagesInput!) { sendMessages(input: $input) { events { id } } }";
+  for (let count = 0; count < 3; count++) await bob.do(batch, { input: { roomId: room, messages } });
+  for (let count = 0; count < 15; count++) stalled.complete(`waiting ${count}`);
+  await until(() => server.app.domain.stream.count() === 0);
+  expect(serverSide.listenerCount("drain")).toBeLessThanOrEqual(atRest + 1);
+  expect(warnings).toEqual([]);
+  stalled.socket.terminate();
+  process.off("warning", warned);
+});
+
+// The one that its id was taken from was forgotten, with its stream open for ever.
+test("a stream ends with its socket, though its id was used again before it was open", async () => {
+  const twice = await RawSocket.open(alice);
+  const query = "subscription { eventStream { limited } }";
+  for (let count = 0; count < 3; count++) {
+    twice.start("again", query);
+    twice.complete("again");
+  }
+  twice.start("again", query);
+  await until(() => twice.operations.get("again")!.payloads.length > 0);
+  await twice.close();
+  await until(
+    () => server.app.domain.stream.count() === 0,
+    () => `${server.app.domain.stream.count()} streams are left`,
+    3000,
+  );
 });

@@ -92,7 +92,7 @@ function demanded(requester: Requester | null): Requester {
 }
 
 /** Thrown where something that is rendered once for many turns out to depend on who looks. */
-export class ViewerNeeded extends Error {
+class ViewerNeeded extends Error {
   constructor() {
     super("This can't be rendered without a viewer.");
   }

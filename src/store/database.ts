@@ -30,13 +30,14 @@ export interface DatabaseOptions {
  */
 const writerLimits = { idle_in_transaction_session_timeout: "2s", statement_timeout: "10s" };
 /**
- * Every hot statement looks things up by index, so that these ways of reading never pay, but PostgreSQL takes them where
- * its figures say that a table is small: in a new database, whose tables were empty when the plan was made that it keeps.
- * `jit` is for the costs of tables that have no index to read by: old versions express the preference by such.
+ * Every hot statement looks things up by index, in the index's order, so that these ways of reading never pay, but PostgreSQL
+ * takes them where its figures say that a table is small: in a new database, whose tables were empty when the plan was
+ * made that it keeps. `jit` is for the costs of tables that have no index to read by: old versions express the preference
+ * by such. Plans are kept at once, for whatever values come: planning a page anew takes longer than reading it.
  */
 const plannerSettings = {
   ...{ enable_seqscan: "off", enable_bitmapscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" },
-  jit: "off",
+  ...{ enable_sort: "off", jit: "off", plan_cache_mode: "force_generic_plan" },
 };
 /** The third limit came with PostgreSQL 17; servers that are older do without it. */
 const transactionLimit = "SELECT set_config(name, '15s', false) FROM pg_settings WHERE name = 'transaction_timeout'";

@@ -37,26 +37,20 @@ const explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)";
 type Explained = { "QUERY PLAN": { Plan: PlanNode }[] };
 
 /**
- * Lets read what `connection` reads, and writes down how PostgreSQL ran each statement. Not for statements that write.
- * With `prepared` as it runs them by the plans that it keeps, which may be old: for a pool of one connection, which has
- * run the same statements before.
+ * Lets read what `connection` reads, and writes down how PostgreSQL ran each statement: by the plan that it keeps, which
+ * may be old. For a pool of one connection, and not for statements that write.
  */
-export function watchPlans(
-  connection: Connection,
-  { prepared = false } = {},
-): { connection: Connection; plans: Plan[] } {
+export function watchPlans(connection: Connection): { connection: Connection; plans: Plan[] } {
   const plans: Plan[] = [];
   const explained = async (statement: string, ...values: unknown[]): Promise<unknown> => {
-    const [row] = prepared
-      ? await connection.$queryRawUnsafe<Explained[]>(`${explain} ${await execution(connection, statement, values)}`)
-      : await connection.$queryRawUnsafe<Explained[]>(`${explain} ${statement}`, ...values);
+    const result = await connection.$queryRawUnsafe(statement, ...values);
+    const [row] = await connection.$queryRawUnsafe<Explained[]>(
+      `${explain} ${await execution(connection, statement, values)}`,
+    );
     const root = row!["QUERY PLAN"][0]!.Plan;
-    plans.push({
-      statement,
-      pages: root["Shared Hit Blocks"] + root["Shared Read Blocks"],
-      scans: scansOf(root, null),
-    });
-    return connection.$queryRawUnsafe(statement, ...values);
+    const pages = root["Shared Hit Blocks"] + root["Shared Read Blocks"];
+    plans.push({ statement, pages, scans: scansOf(root, null) });
+    return result;
   };
   const watched = new Proxy(connection, {
     get: (target, name) => (name === "$queryRawUnsafe" ? explained : (Reflect.get(target, name) as unknown)),

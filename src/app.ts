@@ -8,6 +8,10 @@ import { rejectEvent } from "./domain/actions/rejectEvent.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
 import type { Domain } from "./domain/domain.ts";
+import { createCapabilities } from "./domain/live/capabilities.ts";
+import { createPresence } from "./domain/live/presence.ts";
+import { createSessions } from "./domain/live/sessions.ts";
+import { TypingBoard } from "./domain/live/typing.ts";
 import { createPasswords } from "./domain/passwords.ts";
 import { createPolicy } from "./domain/policy/policy.ts";
 import { createReview } from "./domain/policy/review.ts";
@@ -75,8 +79,18 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const stream = createEventStream({ reader, head, log, replayLimit, backlogLimit, freshTokenMs });
   const writer = createWriter({ database, processId, log, onCommitted: (batch) => head.publish(batch) });
 
+  const connection = reader;
+  const { sessionTimeoutMs: timeoutMs } = config;
+  const sessions = await createSessions({ connection, processId, clock, ids, log, timeoutMs });
+  const presence = createPresence({ connection, sessions, stream, clock, log, told: config.presence });
+  const typing = new TypingBoard({ connection, processId, serverName, sessions, stream, clock, log });
+  const capabilities = createCapabilities({ connection, sessions, presence, can: { turn: false } });
+  head.onPassed((events) => events.forEach((event) => typing.passed(event)));
+  const failed = (what: string) => (error: unknown) => log.warn({ error }, what);
+
   const onRevoked = (tokenIds: string[]): void => {
     accounts.forget(tokenIds);
+    sessions.endWith(tokenIds).catch(failed("ending the sessions of revoked tokens failed"));
     stream.end(tokenIds, new HearthError("UNKNOWN_TOKEN", "The access token was revoked."));
   };
   const onRights = (userIds: string[]): void => accounts.forgetRights(userIds);
@@ -96,8 +110,15 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       },
       onRevoked,
       onRights,
+      onSessions({ process: from, users }) {
+        if (from === processId) return;
+        presence.expectChange(users);
+        sessions.refresh(users).catch(failed("reading the sessions of another process failed"));
+      },
+      onTyping: (notice) => typing.notice(notice),
       onConnected() {
         accounts.forgetAll();
+        sessions.refresh(null).catch(failed("reading all sessions failed"));
         head.refresh().catch((error: unknown) => log.warn({ error }, "catching up after a reconnect failed"));
       },
     },
@@ -113,6 +134,10 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     tools: { database, writer, authorities, clock, ids, tokens, serverName, policy },
     head,
     stream,
+    sessions,
+    presence,
+    typing,
+    capabilities,
     tokens,
     signer,
     reading: { connection: reader, tokens, head },
@@ -161,6 +186,9 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       await closed;
       clearTimeout(deadline);
       await review?.close();
+      await typing.close();
+      await presence.close();
+      await sessions.close();
       await writer.drain();
       await listener.close();
       head.close();

@@ -39,6 +39,10 @@ const settings = z.strictObject({
   HEARTH_STREAM_REPLAY: whole.min(0).max(100_000).default(1000),
   /** Events that may wait for one slow consumer. [EVS-13] */
   HEARTH_STREAM_BACKLOG: whole.min(1).max(100_000).default(1000),
+  /** Milliseconds without a request after which a device's session ends. [SES-1] */
+  HEARTH_SESSION_TIMEOUT_MS: whole.min(1000).max(86_400_000).default(60_000),
+  /** Whether users learn of each other's presence; what devices say is kept for their own user either way. [PRE] */
+  HEARTH_PRESENCE: z.enum(["on", "off"]).default("on"),
   /** The policy hook, that may refuse, change or reject events: an http or https address. docs/policy.md describes it. */
   HEARTH_POLICY_URL: z
     .url({ protocol: /^https?$/, error: "is no http or https address" })
@@ -70,6 +74,8 @@ export interface Config {
   allowedOrigins: string[];
   streamReplay: number;
   streamBacklog: number;
+  sessionTimeoutMs: number;
+  presence: boolean;
   policy: {
     url: string;
     token: string | null;
@@ -110,6 +116,8 @@ export function readConfig(environment: Record<string, string | undefined>, file
     allowedOrigins: given.HEARTH_ALLOWED_ORIGINS,
     streamReplay: given.HEARTH_STREAM_REPLAY,
     streamBacklog: given.HEARTH_STREAM_BACKLOG,
+    sessionTimeoutMs: given.HEARTH_SESSION_TIMEOUT_MS,
+    presence: given.HEARTH_PRESENCE === "on",
     policy: policyOf(given),
     logLevel: given.HEARTH_LOG_LEVEL,
   };

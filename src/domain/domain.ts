@@ -4,6 +4,10 @@ import type { Tokens } from "../model/tokens.ts";
 import type { Accounts } from "./accounts.ts";
 import type { ActionTools } from "./actions/act.ts";
 import type { Admin } from "./admin.ts";
+import type { Capabilities } from "./live/capabilities.ts";
+import type { Presence } from "./live/presence.ts";
+import type { Sessions } from "./live/sessions.ts";
+import type { Typing } from "./live/typing.ts";
 import type { Reading } from "./reading/reading.ts";
 import type { EventStream } from "./sync/eventStream.ts";
 import type { Head } from "./sync/head.ts";
@@ -16,6 +20,10 @@ export interface Domain {
   tools: ActionTools;
   head: Head;
   stream: EventStream;
+  sessions: Sessions;
+  presence: Presence;
+  typing: Typing;
+  capabilities: Capabilities;
   tokens: Tokens;
   /** Signs events in federation form. [EV-6] */
   signer: Signer;

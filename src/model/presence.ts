@@ -8,3 +8,11 @@ export interface PresenceShape {
   lastActiveAt: Date | null;
   capabilityHashes: string[];
 }
+
+/** What a user has set about their presence, on all devices. [PRE-1] */
+export interface PresenceSetting {
+  /** A text that others read beside the name. */
+  status: string | null;
+  /** To others, the user looks as if offline. [PRE-2] */
+  appearOffline: boolean;
+}

@@ -9,11 +9,14 @@ import type { Follower, Step } from "../domain/sync/follower.ts";
 export class ChunkSource implements AsyncIterableIterator<StreamChunk> {
   readonly follower: Follower;
   readonly #domain: Domain;
+  readonly #release: () => void;
   /** The part of the stream's tokens that stays. */
   readonly #base: string;
 
-  constructor(domain: Domain, follower: Follower) {
+  /** `release` is called when the stream is closed, perhaps more than once. */
+  constructor(domain: Domain, follower: Follower, release: () => void) {
     this.follower = follower;
+    this.#release = release;
     this.#domain = domain;
     this.#base = domain.tokens.streamBase(follower.base);
   }
@@ -24,6 +27,7 @@ export class ChunkSource implements AsyncIterableIterator<StreamChunk> {
 
   close(): void {
     this.#domain.stream.close(this.follower);
+    this.#release();
   }
 
   async next(): Promise<IteratorResult<StreamChunk>> {

@@ -19,6 +19,7 @@ class ResolverContext implements Context {
   readonly server: ServerShape;
   readonly requestId: string;
   readonly origin: Origin;
+  readonly freshSession: string | null;
   #requester: Requester | null;
   /** Subscriptions outlive their loaders' memory, so they batch without remembering. */
   #remember: boolean;
@@ -26,11 +27,12 @@ class ResolverContext implements Context {
   #sync: SyncLoaders | null = null;
   #pace: Pace | null = null;
 
-  constructor(domain: Domain, { requester, requestId, origin, live }: ContextRequest) {
+  constructor(domain: Domain, { requester, requestId, origin, live, freshSession = null }: ContextRequest) {
     this.domain = domain;
     this.server = domain.server;
     this.requestId = requestId;
     this.origin = origin;
+    this.freshSession = freshSession;
     this.#requester = requester;
     this.#remember = !live;
   }
@@ -78,6 +80,7 @@ interface ContextRequest {
   requestId: string;
   origin: Origin;
   live: boolean;
+  freshSession?: string | null;
 }
 
 /** A context for one operation. */

@@ -2,6 +2,7 @@ import type { StreamChunk as StreamChunkShape } from "../domain/sync/chunk.ts";
 import type { StreamToken } from "../model/tokens.ts";
 import { readFilter } from "../domain/filters.ts";
 import type { AnyEvent } from "../model/event.ts";
+import { PresenceState } from "../schema/enums.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { shapedJson } from "../schema/eventJson.ts";
@@ -62,9 +63,14 @@ builder.subscriptionType({
           defaultValue: false,
           description: "Also receive events that belong into the past of a room.",
         }),
+        presence: t.arg({
+          type: PresenceState,
+          description:
+            "Presence of this device from now on, until it says otherwise or its session ends, which an open subscription prevents; omitted: unchanged, else ONLINE. [PRE-3]",
+        }),
         tweak: t.arg({ type: FilterInput }),
       },
-      async subscribe(_root, { stream, filter, outOfOrder, tweak }, context) {
+      async subscribe(_root, { stream, filter, outOfOrder, presence, tweak }, context) {
         const requester = signedIn(context);
         const domain = domainOf(context);
         const token: StreamToken =
@@ -72,7 +78,13 @@ builder.subscriptionType({
             ? domain.tokens.readStream(stream, requester)
             : { ...requester, rooms: null, users: null, position: null };
         const options = { filter: readFilter(domain.tokens, filter, tweak), outOfOrder };
-        return new ChunkSource(domain, await domain.stream.open(token, requester.tokenId, options));
+        const release = domain.sessions.hold(requester, presence ?? null);
+        try {
+          return new ChunkSource(domain, await domain.stream.open(token, requester.tokenId, options), release);
+        } catch (error) {
+          release();
+          throw error;
+        }
       },
       resolve(chunk, _args, context) {
         // A stream outlives what was loaded for its earlier chunks.

@@ -8,6 +8,7 @@ import {
   type SyncRoom as SyncRoomShape,
 } from "../domain/sync/initialSync.ts";
 import type { AnyEvent } from "../model/event.ts";
+import { passes, patternsOf } from "../model/patterns.ts";
 import { builder, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { connectionType } from "../schema/connections.ts";
@@ -118,8 +119,13 @@ const InitialSync = builder.objectRef<SyncShape>("InitialSync").implement({
     }),
     presence: t.field({
       type: [Presence],
-      description: "Of users who were heard of: nobody tells their presence yet. [SYN-4]",
-      resolve: () => [],
+      description:
+        "Of the users that token and filter take in, whom the viewer shares a room with: all who aren't offline, in a difference, too. [SYN-4]",
+      async resolve({ requester, since, filter }, _args, context) {
+        const users = patternsOf(filter.definition.users);
+        const around = await domainOf(context).presence.around(requester.userId, since.token.users ?? undefined);
+        return around.filter(({ userId }) => passes(users, userId));
+      },
     }),
   }),
 });

@@ -49,6 +49,10 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     const found = await people.signingKeys(reading, userIds);
     return userIds.map((userId) => found.get(userId) ?? []);
   });
+  const presences = batched(async (userIds: readonly string[]) => {
+    const found = await domain.presence.seenBy(signedIn().userId, userIds);
+    return userIds.map((userId) => found.get(userId) ?? null);
+  });
   const slots = batched(
     (asked: readonly Slot[]) => stateInSlots(reading, asked),
     ({ roomId, until, type, stateKey }) => JSON.stringify([roomId, until, type, stateKey]),
@@ -145,6 +149,11 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
       if (device === undefined) throw new HearthError("NOT_FOUND", "There is no such device.");
       return device;
     },
+    session: () => domain.sessions.of(signedIn()),
+    presence: (userId) => presences.load(userId),
+    appearOffline: () => domain.presence.appearsOffline(signedIn().userId),
+    typing: async (roomId) => ((await access.load(roomId))?.membership === "join" ? domain.typing.in(roomId) : []),
+    offeredCapabilities: (to) => domain.capabilities.offered(to).hash,
     signingKeys: (userId) => signingKeys.load(userId),
     accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
     moreBefore: (before, filter) => estimates.load({ before, filter }),

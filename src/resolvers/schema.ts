@@ -22,6 +22,11 @@ import "./roomDeletion.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";
+import "./sessions.ts";
+import "./presence.ts";
+import "./typing.ts";
+import "./capabilities.ts";
+import "./liveSubscriptions.ts";
 
 /** The whole schema. It depends on nothing but the code, so it is built once. */
 export const schema: GraphQLSchema = builder.toSchema();

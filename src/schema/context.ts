@@ -7,6 +7,8 @@ import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
 import type { Marker, MarkerKind } from "../model/marker.ts";
 import type { Pace } from "../model/pace.ts";
+import type { PresenceShape } from "../model/presence.ts";
+import type { LiveSession } from "../model/session.ts";
 import type { ServerShape } from "../model/server.ts";
 import type { PagingArguments } from "../model/paging.ts";
 
@@ -17,6 +19,8 @@ export interface Context {
   /** Whether the request came from the device that acted, which alone sees the action id. [EVS-8] */
   acted(event: StoredEvent): boolean;
   requestId: string;
+  /** The id of the session that began with this request, whose answer tells it. [SES-2] */
+  freshSession: string | null;
   server: ServerShape;
   load: Loaders;
   /** For work that is done piece by piece, so that a large answer doesn't hold up others. */
@@ -75,6 +79,15 @@ export interface Loaders {
   viewerRooms(args: { membership: Membership[]; first: number; after?: string | null }): Promise<Connection<RoomView>>;
   invites(): Promise<StoredEvent[]>;
   device(deviceId: string): Promise<DeviceShape>;
+  /** The session of the viewer's device. [SES-1] */
+  session(): LiveSession | null;
+  /** A user's presence; null unless the viewer may see it. [PRE-4] */
+  presence(userId: string): Promise<PresenceShape | null>;
+  appearOffline(): Promise<boolean>;
+  /** The ids of users who are typing in a room that the viewer is joined to. [TYP-1] */
+  typing(roomId: string): Promise<string[]>;
+  /** The hash of what the server offers users, or anybody. [CAP-1] */
+  offeredCapabilities(to: "users" | "anybody"): string;
   /** A user's signing keys, the oldest first. [ACT-13] */
   signingKeys(userId: string): Promise<SigningKeyShape[]>;
   accessTokens(deviceId: string): Promise<AccessTokenShape[]>;

@@ -90,6 +90,12 @@ Room.implement({
       args: { membership: t.arg({ type: Membership, required: true, defaultValue: "join" }) },
       resolve: (room, { membership }, context) => context.load.memberCount(room, membership),
     }),
+    typing: t.field({
+      type: [User],
+      description: "Who is typing now; nobody, for who isn't joined. [TYP-1]",
+      resolve: async ({ roomId }, _args, context) =>
+        (await context.load.typing(roomId)).map((userId) => ({ kind: "USER" as const, userId })),
+    }),
     members: t.field({
       type: MemberConnection,
       args: {

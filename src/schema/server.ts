@@ -11,6 +11,12 @@ export const Server = builder.objectRef<ServerShape>("Server").implement({
   fields: (t) => ({
     name: t.exposeString("name"),
     version: t.exposeString("version"),
+    capabilitiesHash: t.string({
+      description: "Hash of the capability set that this user may use; null: the viewer, or anyone. [CAP-1]",
+      args: { userId: t.arg.id() },
+      resolve: (_server, { userId }, context) =>
+        context.load.offeredCapabilities(userId === null && context.requester === null ? "anybody" : "users"),
+    }),
     registration: t.expose("registration", { type: RegistrationMode }),
     signingKeys: t.field({
       type: [SigningKey],

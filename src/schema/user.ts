@@ -4,6 +4,7 @@ import { contentOf } from "../model/event.ts";
 import { builder } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { Node } from "./node.ts";
+import { Presence } from "./presence.ts";
 import { DeviceSigningKey, StateEvent, User } from "./refs.ts";
 
 /** A profile in a room, or the global one where the room has none. */
@@ -34,6 +35,12 @@ User.implement({
         const values = Object.entries(await context.load.profile(userId));
         return Object.fromEntries(values.filter(([key]) => !keys || keys.includes(key)));
       },
+    }),
+    presence: t.field({
+      type: Presence,
+      nullable: true,
+      description: "Null unless the viewer may see it. [PRE-4]",
+      resolve: ({ userId }, _args, context) => context.load.presence(userId),
     }),
     signingKeys: t.field({
       type: [DeviceSigningKey],

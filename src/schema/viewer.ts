@@ -5,6 +5,7 @@ import { Membership } from "./enums.ts";
 import { Node } from "./node.ts";
 import { DeviceSigningKey, Invite, User } from "./refs.ts";
 import { RoomConnection } from "./room.ts";
+import { Session } from "./session.ts";
 
 const AccessToken = builder.objectRef<AccessTokenShape>("AccessToken").implement({
   description: "An access token as shown to its owner: never the secret itself.",
@@ -51,7 +52,17 @@ export const Viewer = builder.objectRef<Requester>("Viewer").implement({
   fields: (t) => ({
     user: t.field({ type: User, resolve: ({ userId }) => ({ kind: "USER" as const, userId }) }),
     device: t.field({ type: Device, resolve: ({ deviceId }, _args, context) => context.load.device(deviceId) }),
+    session: t.field({
+      type: Session,
+      nullable: true,
+      description: "Of the device: null when it was ended by the same document.",
+      resolve: (_viewer, _args, context) => context.load.session(),
+    }),
     admin: t.exposeBoolean("admin"),
+    appearOffline: t.boolean({
+      description: "The viewer has chosen to look to others as if offline. [PRE-2]",
+      resolve: (_viewer, _args, context) => context.load.appearOffline(),
+    }),
     rooms: t.field({
       type: RoomConnection,
       description: "The viewer's rooms, the latest change of membership first.",

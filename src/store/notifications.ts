@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Log } from "../model/ports.ts";
+import { query, type Connection } from "./database.ts";
 
 /** What a commit tells every process; written under the append lock. */
 export interface StreamNotice {
@@ -8,12 +9,26 @@ export interface StreamNotice {
   to: number;
 }
 
+/** Whose sessions another process changed. [SES-1] */
+export interface SessionsNotice {
+  process: string;
+  users: string[];
+}
+
+/** What devices told a process about their typing; `until` is in milliseconds since the epoch. [TYP-1] */
+export interface TypingNotice {
+  process: string;
+  typists: { roomId: string; userId: string; deviceId: string; until: number }[];
+}
+
 export interface NotificationHandlers {
   onStream(notice: StreamNotice): void;
   /** Ids of access tokens that no longer hold. */
   onRevoked(tokenIds: string[]): void;
   /** User ids of accounts whose rights changed. */
   onRights(userIds: string[]): void;
+  onSessions(notice: SessionsNotice): void;
+  onTyping(notice: TypingNotice): void;
   /** After connecting anew: notices may have been missed. */
   onConnected(): void;
 }
@@ -23,6 +38,17 @@ export interface Listener {
 }
 
 const retryMs = 250;
+const channels = ["hearth_stream", "hearth_tokens", "hearth_rights", "hearth_sessions", "hearth_typing"];
+/** A notification holds up to 8,000 bytes, and each of the ids of a typist up to 255. */
+const typistsPerNotice = 9;
+
+/** Tells the other processes who is typing, or no longer is. */
+export async function notifyTyping(connection: Connection, { process, typists }: TypingNotice): Promise<void> {
+  for (let start = 0; start < typists.length; start += typistsPerNotice) {
+    const notice: TypingNotice = { process, typists: typists.slice(start, start + typistsPerNotice) };
+    await query(connection, "SELECT pg_notify('hearth_typing', $1)::text", JSON.stringify(notice));
+  }
+}
 
 /** Listens on a connection of its own, and connects again whenever it is lost. Resolves when it listens first. */
 export async function listen(url: string, handlers: NotificationHandlers, log: Log): Promise<Listener> {
@@ -35,11 +61,13 @@ export async function listen(url: string, handlers: NotificationHandlers, log: L
       if (channel === "hearth_stream") handlers.onStream(JSON.parse(payload) as StreamNotice);
       if (channel === "hearth_tokens") handlers.onRevoked(JSON.parse(payload) as string[]);
       if (channel === "hearth_rights") handlers.onRights(JSON.parse(payload) as string[]);
+      if (channel === "hearth_sessions") handlers.onSessions(JSON.parse(payload) as SessionsNotice);
+      if (channel === "hearth_typing") handlers.onTyping(JSON.parse(payload) as TypingNotice);
     });
     next.on("error", (error) => log.warn({ error }, "the listening connection failed"));
     try {
       await next.connect();
-      await next.query("LISTEN hearth_stream; LISTEN hearth_tokens; LISTEN hearth_rights");
+      await next.query(channels.map((channel) => `LISTEN ${channel}`).join("; "));
     } catch (error) {
       await next.end().catch(() => undefined);
       throw error;

@@ -139,6 +139,38 @@ export async function roomsOfUserAt(
   return rows.map((row) => ({ roomId: row.room_id, membership: row.membership }));
 }
 
+/** The rooms that these users are joined to now; one statement. */
+export async function joinedRooms(connection: Connection, userIds: readonly string[]): Promise<Map<string, string[]>> {
+  const rows = await query<{ userId: string; rooms: string[] }>(
+    connection,
+    `SELECT wanted.user_id AS "userId", ARRAY(SELECT room_id FROM member
+       WHERE member.user_id = wanted.user_id AND member.membership = 'join') AS rooms
+     FROM unnest($1::text[]) AS wanted(user_id)`,
+    userIds,
+  );
+  return new Map(rows.map(({ userId, rooms }) => [userId, rooms]));
+}
+
+/** Who of these users is joined to a room that the viewer is joined to; one statement. [PRE-4] */
+export async function sharingUsers(
+  connection: Connection,
+  viewerId: string,
+  userIds: readonly string[],
+): Promise<string[]> {
+  const rows = await query<{ userId: string }>(
+    connection,
+    `SELECT DISTINCT other.user_id AS "userId" FROM member AS own
+     CROSS JOIN LATERAL (
+       SELECT member.user_id FROM member
+       WHERE member.room_id = own.room_id AND member.membership = 'join' AND member.user_id = ANY ($2::text[])
+     ) AS other
+     WHERE own.user_id = $1 AND own.membership = 'join'`,
+    viewerId,
+    userIds,
+  );
+  return rows.map(({ userId }) => userId);
+}
+
 export interface RoomAt {
   roomId: string;
   membership: Membership;

@@ -36,6 +36,8 @@ export function createHttpServer(
       authorization: req.headers.authorization ?? null,
       live: req.headers.accept?.includes("text/event-stream") ?? false,
       readOnly: req.method === "GET",
+      sessionId: sessionOf(req),
+      onSession: (sessionId) => void (headers["X-Session-Id"] = sessionId),
     };
     Object.assign(headers, corsHeaders(req, origins.allowedOrigins));
     let left: IncomingMessage | null = req;
@@ -44,6 +46,7 @@ export function createHttpServer(
     if (type !== null) left = await lean!.answer(req, res, { type, source, headers });
     if (left === null) return;
     for (const [name, value] of Object.entries(headers)) res.setHeader(name, value!);
+    source.onSession = (sessionId) => void res.setHeader("X-Session-Id", sessionId);
     // Before a page's request, its browser asks whether it may send it.
     if (req.method === "OPTIONS" && origins.allowedOrigins.length > 0) {
       return void res.writeHead(204, { "Content-Length": 0 }).end();
@@ -79,6 +82,12 @@ const commonHeaders = {
   // GraphiQL keeps the document in its address.
   "Referrer-Policy": "no-referrer",
 };
+
+/** The session that a request names. [SES-2] */
+function sessionOf({ headers }: IncomingMessage): string | null {
+  const named = headers["x-session-id"];
+  return typeof named === "string" && named !== "" ? named : null;
+}
 
 /** The path that is asked for; null for an address that makes no sense. */
 function pathOf({ url = "/" }: IncomingMessage): string | null {

@@ -11,6 +11,7 @@ import {
 } from "graphql";
 import { LRUCache } from "lru-cache";
 import type { Domain } from "../domain/domain.ts";
+import { HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 import type { Requester } from "../model/requester.ts";
 import { createContext } from "../resolvers/context.ts";
@@ -28,6 +29,10 @@ export interface OperationSource {
   live: boolean;
   /** The request promises to change nothing, as GET does. */
   readOnly: boolean;
+  /** The session that the request says it belongs to; null where it doesn't say. [SES-2] */
+  sessionId: string | null;
+  /** Is told which session is active, before the operation runs. */
+  onSession?: (sessionId: string) => void;
 }
 
 /** An operation as its client asks for it. */
@@ -55,7 +60,7 @@ export interface Refused {
 export interface Operations {
   /** Decides whether an operation may run at all, before anything is known of who asks. */
   prepare(request: OperationRequest, source: OperationSource): Prepared | Refused;
-  /** The context that an operation runs in; throws `UNKNOWN_TOKEN`. */
+  /** The context that an operation runs in; throws `UNKNOWN_TOKEN` and `STALE_SESSION`. */
   context(source: OperationSource): Promise<Context>;
   /** Runs a query or a mutation; never throws. */
   run(prepared: Prepared, source: OperationSource): Promise<ExecutionResult>;
@@ -112,8 +117,9 @@ export function createOperations(domain: Domain, log: Log): Operations {
 
     async context(source) {
       const requester = await authenticate(domain, source);
+      const freshSession = requester === null ? null : await countToSession(domain, requester, source);
       const { req, requestId, live } = source;
-      return createContext(domain, { requester, requestId, origin: originOf(req), live });
+      return createContext(domain, { requester, requestId, origin: originOf(req), live, freshSession });
     },
 
     async run(prepared, source) {
@@ -125,10 +131,14 @@ export function createOperations(domain: Domain, log: Log): Operations {
     },
 
     async execute(args) {
+      const { requestId, freshSession } = args.contextValue;
       const result = await execute(args);
-      return result.errors === undefined
-        ? result
-        : { ...result, errors: presented(result.errors, args.contextValue.requestId) };
+      if (result.errors === undefined && freshSession === null) return result;
+      return {
+        ...result,
+        ...(result.errors === undefined ? {} : { errors: presented(result.errors, requestId) }),
+        ...(freshSession === null ? {} : { extensions: { ...result.extensions, session: { id: freshSession } } }),
+      };
     },
   };
   return operations;
@@ -146,6 +156,24 @@ function parseDocument(query: string): Parsed {
 async function authenticate(domain: Domain, { req, authorization }: OperationSource): Promise<Requester | null> {
   if (authorization === null || authorization.trim() === "") return null;
   return domain.accounts.authenticate(authorization.replace(/^Bearer\s+/i, "").trim(), originOf(req));
+}
+
+/** Gives the id of a session that begins with this request, null for one that was there; throws `STALE_SESSION`. [SES-1] */
+async function countToSession(
+  domain: Domain,
+  requester: Requester,
+  { sessionId, onSession }: OperationSource,
+): Promise<string | null> {
+  try {
+    const found = domain.sessions.request(requester, sessionId);
+    // Nearly always there at once.
+    const { session, fresh } = found instanceof Promise ? await found : found;
+    onSession?.(session.sessionId);
+    return fresh ? session.sessionId : null;
+  } catch (error) {
+    if (error instanceof HearthError && error.code === "STALE_SESSION") onSession?.(String(error.details["sessionId"]));
+    throw error;
+  }
 }
 
 function originOf(req: IncomingMessage) {

@@ -39,9 +39,10 @@ export function serveWebSockets(
   const source = (req: IncomingMessage, params: Record<string, unknown> | undefined): OperationSource => ({
     req,
     requestId: randomUUID(),
-    authorization: authorizationOf(params) ?? req.headers.authorization ?? null,
+    authorization: textOf(params, "authorization") ?? req.headers.authorization ?? null,
     live: true,
     readOnly: false,
+    sessionId: textOf(params, "sessionId") ?? textOf(params, "X-Session-Id"),
   });
 
   const protocol = useServer<Record<string, unknown>>(
@@ -51,8 +52,11 @@ export function serveWebSockets(
         if (authorization === null) return true;
         try {
           const origin = { ip: null, userAgent: extra.request.headers["user-agent"] ?? null };
-          await domain.accounts.authenticate(authorization.replace(/^Bearer\s+/i, "").trim(), origin);
-          return true;
+          const token = authorization.replace(/^Bearer\s+/i, "").trim();
+          const requester = await domain.accounts.authenticate(token, origin);
+          // Whichever the client thinks it is: with each operation that says so, it is told whether it is right. [SES-2]
+          const { session } = await domain.sessions.request(requester, null);
+          return { session: { id: session.sessionId } };
         } catch (error) {
           if (error instanceof HearthError) return false;
           throw error;
@@ -113,9 +117,9 @@ interface Running {
   present(error: unknown): GraphQLError;
 }
 
-/** `authorization` of `connection_init`, or of an operation, however it is capitalised. */
-function authorizationOf(params: Record<string, unknown> | undefined): string | null {
-  const found = Object.entries(params ?? {}).filter(([name]) => name.toLowerCase() === "authorization");
+/** A text of `connection_init`, or of an operation's headers, however its name is capitalised. */
+function textOf(params: Record<string, unknown> | undefined, name: string): string | null {
+  const found = Object.entries(params ?? {}).filter(([each]) => each.toLowerCase() === name.toLowerCase());
   const value = found.at(-1)?.[1];
   return typeof value === "string" && value !== "" ? value : null;
 }

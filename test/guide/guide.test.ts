@@ -13,9 +13,9 @@ describe("the pages say what the server does", () => {
   let server: TestApp;
   let walk: Walk;
   // Each page begins on a server with nothing but the people of the first one.
-  beforeEach(async () => {
+  beforeEach(async ({ task }) => {
     // syncing.md shows what happens when more is missed than the server replays.
-    server = await startApp({ config: { streamReplay: 10 } });
+    server = await startApp({ config: { streamReplay: 10, presence: task.name.endsWith("live.md") } });
     walk = new Walk(server);
     expect(await walk.read(textOf("README.md"), "README.md")).toBe(2);
   });
@@ -69,6 +69,10 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("signing.md"), "signing.md")).toBe(documentsIn("signing.md"));
   });
 
+  test("[SES-1] [SES-3] [PRE-1] [PRE-2] [PRE-4] [TYP-1] [CAP-1] [CAP-3] [CAP-4] live.md", async () => {
+    expect(await walk.read(textOf("live.md"), "live.md")).toBe(documentsIn("live.md"));
+  });
+
   test("[ACC-5] [EVS-7] admin.md", async () => {
     expect(await walk.read(textOf("admin.md"), "admin.md")).toBe(documentsIn("admin.md"));
   });
@@ -79,6 +83,7 @@ describe("the pages say what the server does", () => {
       "accounts.md",
       "actions.md",
       "admin.md",
+      "live.md",
       "markers.md",
       "members.md",
       "messages.md",

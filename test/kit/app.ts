@@ -58,7 +58,8 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     warn: () => undefined,
     error: (fields, message) => void errors.push({ fields, message }),
   };
-  const config: Config = { ...readConfig({ HEARTH_PORT: "0" }, null), ...options.config };
+  // Most tests look at each event that a stream brings; those of presence come whenever somebody connects.
+  const config: Config = { ...readConfig({ HEARTH_PORT: "0", HEARTH_PRESENCE: "off" }, null), ...options.config };
   const app = await createApp({ config, database, clock: options.clock ?? systemClock, ids: randomIds, fetch, log });
   const address = await app.listen();
   const yoga = await serveByYoga({ app, address }, config, log);

@@ -5,6 +5,7 @@ import { nextWay } from "./ways.ts";
 
 export interface Answer {
   data?: Record<string, unknown> | null;
+  extensions?: Record<string, unknown>;
   errors?: { message: string; path?: (string | number)[]; extensions?: Record<string, unknown> }[];
 }
 

@@ -50,6 +50,22 @@ export class Audience {
     if (subject !== undefined && this.#moveMembership(subject, event)) yield* subject.followers;
   }
 
+  /** Rooms that a user with open streams is joined to; null for others. */
+  roomsOf(userId: string): Iterable<string> | null {
+    return this.#users.get(userId)?.joined ?? null;
+  }
+
+  /** The followers of users who are joined to any of these rooms, each once. */
+  *inRooms(roomIds: Iterable<string>): Iterable<Follower> {
+    const users = new Set<Present>();
+    for (const roomId of roomIds) for (const user of this.#byRoom.get(roomId) ?? []) users.add(user);
+    for (const user of users) yield* user.followers;
+  }
+
+  of(userId: string): Iterable<Follower> {
+    return this.#users.get(userId)?.followers ?? [];
+  }
+
   all(): Iterable<Follower> {
     return [...this.#users.values()].flatMap((user) => [...user.followers]);
   }

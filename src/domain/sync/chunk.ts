@@ -1,5 +1,6 @@
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import type { AnyEvent, EphemeralEvent, StoredEvent } from "../../model/event.ts";
+import { ephemeralId } from "../../model/ephemeral.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { RoomId, UserId } from "../../model/ids.ts";
 import type { Tokens } from "../../model/tokens.ts";
@@ -24,12 +25,13 @@ export class StreamChunk {
     this.#userId = wish.base.userId;
     this.#wanted = step.events.filter((event) => wish.wants(event));
     const derives = step.events.some((event) => wish.isOwnJoin(event));
-    this.events = derives
+    const stored = derives
       ? step.events.flatMap((event) => [
           ...(wish.wants(event) ? [event] : []),
           ...derived(event, wish, tokens, serverName),
         ])
       : this.#wanted;
+    this.events = step.ephemeral.length === 0 ? stored : [...stored, ...step.ephemeral];
     this.filter = wish.filter;
     this.stream = tokens.streamAt(base, step.position);
     this.limited = step.limited;
@@ -70,12 +72,12 @@ function derived(event: StoredEvent, wish: Wish, tokens: Tokens, serverName: str
   if (!wish.isOwnJoin(event)) return [];
   const scrollback: EphemeralEvent = {
     kind: "EPHEMERAL",
-    eventId: `ephemeral_${Buffer.from(`${event.roomId} m.homeserver.scrollback ${serverName}`).toString("base64url")}`,
+    eventId: ephemeralId(event.roomId, "m.homeserver.scrollback", serverName),
     roomId: event.roomId,
     type: "m.homeserver.scrollback",
     sender: serverName,
     sentAt: event.sentAt,
     content: canonicalJson({ token: placeToken(tokens, event) }, "content"),
   };
-  return wish.wantsDerived(scrollback) ? [scrollback] : [];
+  return wish.wantsEphemeral(scrollback) ? [scrollback] : [];
 }

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { EphemeralEvent } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { Log } from "../../model/ports.ts";
 import type { StreamToken } from "../../model/tokens.ts";
@@ -25,6 +26,12 @@ export interface EventStream {
   shutDown(): void;
   /** How many streams are open. */
   count(): number;
+  /** The rooms that a user with open streams is joined to; null for users without. */
+  roomsOf(userId: string): Iterable<string> | null;
+  /** Gives an ephemeral event to who is joined to any of these rooms and wants it. [EVS-12] */
+  offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: { except?: string }): void;
+  /** Gives an ephemeral event to the user's own streams, where they want it. [EVS-12] */
+  offerToUser(userId: string, event: EphemeralEvent): void;
 }
 
 export interface EventStreamOptions {
@@ -142,5 +149,16 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       for (const follower of open) follower.end(null);
     },
     count: () => open.size,
+    roomsOf: (userId) => audience.roomsOf(userId),
+    offerToRooms(roomIds, event, { except } = {}) {
+      for (const follower of audience.inRooms(roomIds)) {
+        if (follower.base.userId !== except && follower.wish.wantsEphemeral(event)) follower.offerEphemeral(event);
+      }
+    },
+    offerToUser(userId, event) {
+      for (const follower of audience.of(userId)) {
+        if (follower.wish.wantsEphemeral(event)) follower.offerEphemeral(event);
+      }
+    },
   };
 }

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../../model/event.ts";
+import type { EphemeralEvent, StoredEvent } from "../../model/event.ts";
 import type { StreamBase } from "../../model/tokens.ts";
 import type { Turns } from "./turns.ts";
 import type { Wish } from "./wish.ts";
@@ -6,6 +6,8 @@ import type { Wish } from "./wish.ts";
 /** One step of a stream: the events that a follower gets, and the position reached with them. [EVS-1] */
 export interface Step {
   events: StoredEvent[];
+  /** Typing and presence as they are now. [EVS-12] */
+  ephemeral: readonly EphemeralEvent[];
   position: number;
   /** Events were left out, and the stream goes on from `position`. [EVS-2, EVS-13] */
   limited: boolean;
@@ -13,6 +15,8 @@ export interface Step {
 
 /** At most this many events in one step. */
 const eventsPerStep = 100;
+
+const none: readonly EphemeralEvent[] = [];
 
 /**
  * What waits for one open stream, in bounded memory. Whoever writes to the socket takes steps as fast as the client takes
@@ -25,6 +29,8 @@ export class Follower {
   readonly #bound: number;
   readonly #turns: Turns;
   #pending: StoredEvent[] = [];
+  /** What isn't stored, by id: only the latest of each counts, so it is bounded by rooms and users. */
+  #ephemeral: Map<string, EphemeralEvent> | null = null;
   /** The position of the newest event that was looked at for this follower. */
   #seen: number;
   #delivered: number;
@@ -63,6 +69,14 @@ export class Follower {
     this.#wake();
   }
 
+  /** Takes an ephemeral event that it wants, in place of an older one of the same id. */
+  offerEphemeral(event: EphemeralEvent): void {
+    if (this.#ended) return;
+    this.#ephemeral ??= new Map();
+    this.#ephemeral.set(event.eventId, event);
+    this.#wake();
+  }
+
   /** Everything up to this position has been offered. */
   passed(position: number): void {
     this.#seen = position;
@@ -87,6 +101,7 @@ export class Follower {
     this.#ended = true;
     this.#failure = failure;
     this.#pending = [];
+    this.#ephemeral = null;
     this.#onEnd?.();
     this.#wake();
   }
@@ -109,7 +124,8 @@ export class Follower {
   /** Calls back once there is something to take, or the stream has ended: in a later turn, and only this once. */
   whenReady(taker: () => void): void {
     this.#taker = taker;
-    if (this.#ended || this.#limited || this.#idleDue || this.#pending.length > 0) this.#wake();
+    const waiting = this.#pending.length > 0 || this.#ephemeral !== null;
+    if (this.#ended || this.#limited || this.#idleDue || waiting) this.#wake();
   }
 
   /** The next step if there is one. Throws the error that ended the stream. */
@@ -139,7 +155,7 @@ export class Follower {
       this.#idleDue = false;
       return this.#step([], this.#seen, true);
     }
-    if (this.#pending.length > 0) {
+    if (this.#pending.length > 0 || this.#ephemeral !== null) {
       const events = this.#pending.splice(0, eventsPerStep);
       this.#idleDue = false;
       return this.#step(events, this.#pending.length > 0 ? events.at(-1)!.position : this.#seen, false);
@@ -151,6 +167,8 @@ export class Follower {
 
   #step(events: StoredEvent[], position: number, limited: boolean): Step {
     this.#delivered = position;
-    return { events, position, limited };
+    const ephemeral = this.#ephemeral === null ? none : [...this.#ephemeral.values()];
+    this.#ephemeral = null;
+    return { events, ephemeral, position, limited };
   }
 }

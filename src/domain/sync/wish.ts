@@ -45,7 +45,10 @@ export class Wish {
     return this.wants(event) || (this.isOwnJoin(event) && (this.#rooms === null || this.#rooms.has(event.roomId)));
   }
 
-  wantsDerived(event: EphemeralEvent): boolean {
+  /** Whether what isn't stored comes down the stream: typing in its rooms, presence of its users. [EVS-12, PRE-4] */
+  wantsEphemeral(event: EphemeralEvent): boolean {
+    if (this.#rooms !== null && event.roomId !== null && !this.#rooms.has(event.roomId)) return false;
+    if (event.type === "m.presence" && !this.#wantsUser(event.sender)) return false;
     return selects(this.filter.selection, event);
   }
 

@@ -5,6 +5,7 @@ import { createSharedContext } from "../../resolvers/context.ts";
 import { schema } from "../../resolvers/schema.ts";
 import { Delivery, type Sink } from "./delivery.ts";
 import { shapeReader } from "./shape.ts";
+import { writeEach } from "./values.ts";
 import { SharedRendering } from "./sharing.ts";
 
 /** Subscriptions whose payloads go straight to sockets. */
@@ -33,9 +34,11 @@ export function createLive(domain: Domain): Live {
   return {
     async subscribe(operation, sink, presentError) {
       const source = await createSourceEventStream(operation);
-      // There is but one subscription.
+      if (!(Symbol.asyncIterator in source))
+        return { errors: source.errors?.map((error) => presentError(error)) ?? [] };
       if (!(source instanceof ChunkSource)) {
-        return { errors: ((source as ExecutionResult).errors ?? []).map((error) => presentError(error)) };
+        const values = source[Symbol.asyncIterator]() as AsyncIterator<unknown>;
+        return writeEach(values, operation, sink, presentError);
       }
       const shape = shapeOf(operation, source.follower.wish.filter);
       return endOf(new Delivery({ source, operation, sink, shape, sharing, presentError }), source);

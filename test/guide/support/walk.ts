@@ -59,7 +59,9 @@ export class Walk {
     client.token = accessTokenIn(given.data) ?? client.token;
     this.#answers.set(who, given.data);
     // A page shows what is in `data`, or the whole answer where there are errors in it.
-    return difference(answer, answer["errors"] || given.errors ? given : given.data, this.#names);
+    // The session that a first request began is told beside both.
+    const { extensions: _session, ...whole } = given;
+    return difference(answer, answer["errors"] || given.errors ? whole : given.data, this.#names);
   }
 
   /** Runs `npm run admin` from the sources, at the store of the server; gives what it says. */
@@ -102,7 +104,7 @@ function valueAt(answer: unknown, path: string): unknown {
 
 /** A quiet stream brings a chunk now and then, for its token alone. */
 function isEmptyChunk(answer: Json): boolean {
-  const { events } = answer["eventStream"] as { events?: unknown[] };
+  const { events } = (answer["eventStream"] ?? {}) as { events?: unknown[] };
   return events?.length === 0;
 }
 

@@ -48,7 +48,8 @@ beforeAll(async () => {
   const position = domain.head.position;
   const open = async (requester: Requester, from: number | null): Promise<ChunkSource> => {
     const token = { ...requester, rooms: null, users: null, position: from };
-    return new ChunkSource(domain, await domain.stream.open(token, requester.tokenId, { outOfOrder: true }));
+    const follower = await domain.stream.open(token, requester.tokenId, { outOfOrder: true });
+    return new ChunkSource(domain, follower, () => undefined);
   };
   const live = await Promise.all(Object.values(following).map((requester) => open(requester, null)));
   await makeEveryEvent(domain, makers);

@@ -10,16 +10,29 @@ import { fanout } from "./workloads/fanout.ts";
 import { filter } from "./workloads/filter.ts";
 import { followers } from "./workloads/followers.ts";
 import { idle } from "./workloads/idle.ts";
+import { presence } from "./workloads/presence.ts";
 import { relations } from "./workloads/relations.ts";
 import { scrollback } from "./workloads/scrollback.ts";
 import { send } from "./workloads/send.ts";
 import { sync } from "./workloads/sync.ts";
+import { typing } from "./workloads/typing.ts";
 import { writer } from "./workloads/writer.ts";
 
 type Workload = (options: Options) => Promise<Report>;
 
 /** What runs when no workload is named, in this order. */
-const all: Record<string, Workload> = { send, fanout, sync, filter, scrollback, relations, followers, day };
+const all: Record<string, Workload> = {
+  send,
+  fanout,
+  sync,
+  filter,
+  scrollback,
+  relations,
+  followers,
+  presence,
+  typing,
+  day,
+};
 const workloads: Record<string, Workload> = { ...all, actions, writer, idle };
 const resultsPath = resolve(fileURLToPath(import.meta.url), "../RESULTS.md");
 

@@ -12,7 +12,7 @@ export interface Options {
   peer: "synapse" | null;
   /**
    * How many subscribers `fanout` has: who are sent to as fast as it goes, and at a rate; and how many `followers` has
-   * beside a peer, and alone. The first is how many members have streams open in `actions`.
+   * beside a peer, and alone; the second also how many users `presence` and `typing` have. The first is how many members have streams open in `actions`.
    */
   subscribers: number[] | null;
   /** Events a second that `fanout` sends to its many subscribers; actions a second of `day`'s team. */

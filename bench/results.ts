@@ -56,6 +56,9 @@ the full sync of a device that has just signed in, and the difference after news
   scrollback: `First hearth alone: pages of 50 events with their senders' profiles, of a small room and a huge one; \`ratio\` is to
 the small one. Then beside others: pages of a small room, which is all that can be seeded through an API in reasonable time.`,
   relations: `hearth alone: pages with and without the replies, edits and reactions that hang on them.`,
+  presence: `hearth alone: users in rooms of 2, 10, 50 and 500 people, each with a stream open; \`pastime\`: a hundred changes of
+presence a second, \`sends\`: fifty messages a second in rooms of 50, \`both\`: at once. \`off\`: the server's presence is off.`,
+  typing: `hearth alone: the same users, of whom a hundred a second begin to type or end it.`,
   followers: `Followers to whom nothing happens: the growth of the server process's memory for each. Then one event to all of
 them, ten times: \`all awake\` is how long after the sender's answer the last one has it, the median of the ten.`,
   day: `Fifty people in two rooms of all, five groups and twenty-five direct chats, each with a stream open: of a hundred actions 30

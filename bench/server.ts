@@ -44,6 +44,7 @@ function newestSource(): number {
 export async function startServer(
   dataDir: string,
   options: { profile?: string | null; delays?: boolean } = {},
+  settings: Record<string, string> = {},
 ): Promise<Server> {
   const profile = options.profile ? resolve(options.profile) : null;
   if (profile !== null) mkdirSync(profile, { recursive: true });
@@ -58,7 +59,7 @@ export async function startServer(
     ],
     {
       cwd: project,
-      env: environment(dataDir),
+      env: { ...environment(dataDir), ...settings },
       stdio: ["ignore", "pipe", "inherit", ...(options.delays ? (["ipc"] as const) : [])],
       // Out of the terminal's reach: on Ctrl-C it is told to stop once, by us, in its turn.
       detached: true,

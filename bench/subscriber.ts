@@ -41,6 +41,7 @@ export function subscribe(
       if (text.includes('"type":"ping"')) return send({ type: "pong" });
       if (!text.includes('"type":"next"') || text.includes('"errors":')) return fail(new Error(text.slice(0, 300)));
       newest = data;
+      on.chunk?.();
       for (const mark of marksIn(text)) on.delivered(mark);
       if (text.includes('"limited":true')) on.limited();
       if (live) return;

@@ -82,7 +82,8 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const connection = reader;
   const { sessionTimeoutMs: timeoutMs } = config;
   const sessions = await createSessions({ connection, processId, clock, ids, log, timeoutMs });
-  const presence = createPresence({ connection, sessions, stream, clock, log, told: config.presence });
+  const { presence: told, presenceRoomSize: largestRoom } = config;
+  const presence = createPresence({ connection, sessions, stream, clock, log, told, largestRoom });
   const typing = new TypingBoard({ connection, processId, serverName, sessions, stream, clock, log });
   const capabilities = createCapabilities({ connection, sessions, presence, can: { turn: false } });
   head.onPassed((events) => events.forEach((event) => typing.passed(event)));

@@ -43,6 +43,11 @@ const settings = z.strictObject({
   HEARTH_SESSION_TIMEOUT_MS: whole.min(1000).max(86_400_000).default(60_000),
   /** Whether users learn of each other's presence; what devices say is kept for their own user either way. [PRE] */
   HEARTH_PRESENCE: z.enum(["on", "off"]).default("on"),
+  /**
+   * In rooms in which more users are connected than this, streams don't bring their presence: everybody would be told of
+   * everybody. Whoever asks is shown it all the same.
+   */
+  HEARTH_PRESENCE_ROOM_SIZE: whole.min(0).max(100_000).default(1000),
   /** The policy hook, that may refuse, change or reject events: an http or https address. docs/policy.md describes it. */
   HEARTH_POLICY_URL: z
     .url({ protocol: /^https?$/, error: "is no http or https address" })
@@ -76,6 +81,7 @@ export interface Config {
   streamBacklog: number;
   sessionTimeoutMs: number;
   presence: boolean;
+  presenceRoomSize: number;
   policy: {
     url: string;
     token: string | null;
@@ -118,6 +124,7 @@ export function readConfig(environment: Record<string, string | undefined>, file
     streamBacklog: given.HEARTH_STREAM_BACKLOG,
     sessionTimeoutMs: given.HEARTH_SESSION_TIMEOUT_MS,
     presence: given.HEARTH_PRESENCE === "on",
+    presenceRoomSize: given.HEARTH_PRESENCE_ROOM_SIZE,
     policy: policyOf(given),
     logLevel: given.HEARTH_LOG_LEVEL,
   };

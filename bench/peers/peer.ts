@@ -93,6 +93,8 @@ export interface Synced extends Timed {
 
 /** What a live stream brings. */
 export interface FollowerEvents {
+  /** A chunk came, with whatever in it. */
+  chunk?(): void;
   /** An event came whose text holds a mark. */
   delivered(mark: string): void;
   /** The server left events out because this follower was too slow. */

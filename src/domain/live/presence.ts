@@ -2,6 +2,7 @@ import { canonicalJson } from "../../model/canonicalJson.ts";
 import { badInput } from "../../model/errors.ts";
 import { ephemeralId } from "../../model/ephemeral.ts";
 import type { EphemeralEvent } from "../../model/event.ts";
+import { Pace } from "../../model/pace.ts";
 import type { Clock, Log } from "../../model/ports.ts";
 import type { PresenceSetting, PresenceShape } from "../../model/presence.ts";
 import type { Requester } from "../../model/requester.ts";
@@ -39,6 +40,8 @@ export interface PresenceOptions {
   log: Log;
   /** False: nobody learns of anybody else's presence. */
   told: boolean;
+  /** Streams don't bring presence by way of rooms in which more users have streams open. */
+  largestRoom: number;
 }
 
 /** Everybody is told of changes this often at most, in milliseconds. */
@@ -64,7 +67,9 @@ interface News {
  * room get one event for each user, also when all is as before: somebody may have read what it was in between. [PRE-1 to 5]
  */
 export function createPresence(options: PresenceOptions): Presence {
-  const { connection, sessions, stream, clock, log } = options;
+  const { connection, sessions, stream, clock, log, largestRoom: largest } = options;
+  // When everybody comes back at once, others are served in between.
+  const pace = new Pace();
   /** Of users with sessions; others are looked up when they are asked for. */
   const settings = new Map<string, PresenceSetting>();
   const told = new Map<string, Told>();
@@ -94,8 +99,9 @@ export function createPresence(options: PresenceOptions): Presence {
     const roomsOfAway = away.length === 0 ? new Map<string, string[]>() : await joinedRooms(connection, away);
     for (const { userId, others, own } of users.map(newsOf).filter((each) => each !== null)) {
       const rooms = stream.roomsOf(userId) ?? roomsOfAway.get(userId) ?? [];
-      if (others !== null) stream.offerToRooms(rooms, others, { except: userId });
+      if (others !== null) stream.offerToRooms(rooms, others, { except: userId, largest });
       stream.offerToUser(userId, own);
+      await pace.turn();
     }
   }
 

@@ -55,10 +55,14 @@ export class Audience {
     return this.#users.get(userId)?.joined ?? null;
   }
 
-  /** The followers of users who are joined to any of these rooms, each once. */
-  *inRooms(roomIds: Iterable<string>): Iterable<Follower> {
+  /** The followers of users who are joined to any of these rooms, each once; rooms with more users are left out. */
+  *inRooms(roomIds: Iterable<string>, largest: number): Iterable<Follower> {
     const users = new Set<Present>();
-    for (const roomId of roomIds) for (const user of this.#byRoom.get(roomId) ?? []) users.add(user);
+    for (const roomId of roomIds) {
+      const present = this.#byRoom.get(roomId);
+      if (present === undefined || present.size > largest) continue;
+      for (const user of present) users.add(user);
+    }
     for (const user of users) yield* user.followers;
   }
 

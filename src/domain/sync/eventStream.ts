@@ -28,8 +28,15 @@ export interface EventStream {
   count(): number;
   /** The rooms that a user with open streams is joined to; null for users without. */
   roomsOf(userId: string): Iterable<string> | null;
-  /** Gives an ephemeral event to who is joined to any of these rooms and wants it. [EVS-12] */
-  offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: { except?: string }): void;
+  /**
+   * Gives an ephemeral event to who is joined to any of these rooms and wants it: but for one user, and not by way of
+   * rooms in which more users than `largest` have streams open. [EVS-12]
+   */
+  offerToRooms(
+    roomIds: Iterable<string>,
+    event: EphemeralEvent,
+    options?: { except?: string; largest?: number },
+  ): void;
   /** Gives an ephemeral event to the user's own streams, where they want it. [EVS-12] */
   offerToUser(userId: string, event: EphemeralEvent): void;
 }
@@ -150,8 +157,8 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     },
     count: () => open.size,
     roomsOf: (userId) => audience.roomsOf(userId),
-    offerToRooms(roomIds, event, { except } = {}) {
-      for (const follower of audience.inRooms(roomIds)) {
+    offerToRooms(roomIds, event, { except, largest = Infinity } = {}) {
+      for (const follower of audience.inRooms(roomIds, largest)) {
         if (follower.base.userId !== except && follower.wish.wantsEphemeral(event)) follower.offerEphemeral(event);
       }
     },

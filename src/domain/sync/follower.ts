@@ -165,10 +165,16 @@ export class Follower {
     return this.#step([], this.#seen, false);
   }
 
+  #takeEphemeral(): readonly EphemeralEvent[] {
+    if (this.#ephemeral === null) return none;
+    const waiting = [...this.#ephemeral];
+    this.#ephemeral = waiting.length > eventsPerStep ? new Map(waiting.slice(eventsPerStep)) : null;
+    return waiting.slice(0, eventsPerStep).map(([, event]) => event);
+  }
+
   #step(events: StoredEvent[], position: number, limited: boolean): Step {
     this.#delivered = position;
-    const ephemeral = this.#ephemeral === null ? none : [...this.#ephemeral.values()];
-    this.#ephemeral = null;
+    const ephemeral = this.#takeEphemeral();
     return { events, ephemeral, position, limited };
   }
 }

@@ -68,3 +68,8 @@ export function roomNotFound(): HearthError {
 export function eventNotFound(): HearthError {
   return new HearthError("NOT_FOUND", "There is no such event, or you may not see it.");
 }
+
+/** The one answer about calls that don't exist and calls whose invite the requester may not see. [EV-9] */
+export function callNotFound(): HearthError {
+  return new HearthError("NOT_FOUND", "There is no such call, or you may not see it.");
+}

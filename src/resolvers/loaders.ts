@@ -1,5 +1,6 @@
 import type { Domain } from "../domain/domain.ts";
 import { readFilter } from "../domain/filters.ts";
+import { callsById, liveCallsIn, liveCallsOf } from "../domain/reading/calls.ts";
 import { federationEvents } from "../domain/reading/federation.ts";
 import * as history from "../domain/reading/history.ts";
 import { markerConnection, markersOfUsers, unreadCounts } from "../domain/reading/markers.ts";
@@ -14,6 +15,7 @@ import type { PageStart } from "../model/connection.ts";
 import { HearthError } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
+import { groupBy } from "../model/groupBy.ts";
 import { isUserId } from "../model/ids.ts";
 import { markerKindOf, type MarkerKind } from "../model/marker.ts";
 import type { RoomView } from "../model/room.ts";
@@ -84,6 +86,15 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     );
   const lastMessages = newest(true);
   const lastActivities = newest(false);
+
+  const calls = batched(async (callIds: readonly string[]) => {
+    const found = await callsById(reading, signedIn().userId, callIds);
+    return callIds.map((callId) => found.get(callId) ?? null);
+  });
+  const roomCalls = batched(async (roomIds: readonly string[]) => {
+    const byRoom = groupBy(await liveCallsIn(reading, signedIn().userId, roomIds), (call) => call.roomId);
+    return roomIds.map((roomId) => byRoom.get(roomId) ?? []);
+  });
 
   const federationDocuments = batched(
     (asked: readonly StoredEvent[]) => federationEvents(reading, domain.signer, asked),
@@ -156,6 +167,9 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     offeredCapabilities: (to) => domain.capabilities.offered(to).hash,
     signingKeys: (userId) => signingKeys.load(userId),
     accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
+    call: (callId) => calls.load(callId),
+    callsIn: (roomId) => roomCalls.load(roomId),
+    viewerCalls: () => liveCallsOf(reading, signedIn().userId),
     moreBefore: (before, filter) => estimates.load({ before, filter }),
     cursor: (event) => placeToken(domain.tokens, event),
     federationJson: (event) => federationDocuments.load(event),

@@ -1,4 +1,5 @@
 import { eventNotFound, HearthError, roomNotFound } from "../model/errors.ts";
+import { inviteIdOf } from "../model/call.ts";
 import { alias as aliasId, isEventId, isRoomId, isUserId } from "../model/ids.ts";
 import { markerKinds } from "../model/marker.ts";
 import { check } from "../model/check.ts";
@@ -133,6 +134,7 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
   if (isUserId(id)) return load.user(id);
   if (isRoomId(id)) return load.room(id);
   if (isEventId(id)) return load.event(id);
+  if (inviteIdOf(id) !== null) return load.call(id);
   const [kind, payload] = id.split("_", 2);
   const named = opaqueId(payload ?? "");
   if (kind === "member" && isTexts(named)) {

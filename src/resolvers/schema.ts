@@ -27,6 +27,7 @@ import "./presence.ts";
 import "./typing.ts";
 import "./capabilities.ts";
 import "./liveSubscriptions.ts";
+import "./calls.ts";
 
 /** The whole schema. It depends on nothing but the code, so it is built once. */
 export const schema: GraphQLSchema = builder.toSchema();

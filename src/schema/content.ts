@@ -8,7 +8,7 @@ EventContent.implement({
   fields: (t) => ({ raw: t.field({ type: "JSONObject", resolve: ({ raw }) => raw }) }),
 });
 
-const SessionDescription = builder.objectRef<{ type: string; sdp: string }>("SessionDescription").implement({
+export const SessionDescription = builder.objectRef<{ type: string; sdp: string }>("SessionDescription").implement({
   fields: (t) => ({ type: t.exposeString("type"), sdp: t.exposeString("sdp") }),
 });
 

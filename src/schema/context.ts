@@ -1,4 +1,5 @@
 import type { AccessTokenShape, DeviceShape, SigningKeyShape } from "../model/account.ts";
+import type { CallView } from "../model/call.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
@@ -91,6 +92,11 @@ export interface Loaders {
   /** A user's signing keys, the oldest first. [ACT-13] */
   signingKeys(userId: string): Promise<SigningKeyShape[]>;
   accessTokens(deviceId: string): Promise<AccessTokenShape[]>;
+  call(callId: string): Promise<CallView | null>;
+  /** The calls of a room that go on, the oldest first. */
+  callsIn(roomId: string): Promise<CallView[]>;
+  /** The viewer's calls that go on, the oldest first. */
+  viewerCalls(): Promise<CallView[]>;
   /** The place of an event as a chunk token. [SCR-3] */
   cursor(event: StoredEvent): string;
 }

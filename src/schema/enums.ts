@@ -1,3 +1,4 @@
+import { callEndReasons, callStates } from "../model/call.ts";
 import { errorCodes } from "../model/errors.ts";
 import { builder } from "./builder.ts";
 
@@ -40,3 +41,5 @@ export const PresenceState = builder.enumType("PresenceState", { values: ["ONLIN
 export const MarkerKind = builder.enumType("MarkerKind", {
   values: { DELIVERED: { value: "delivered" }, READ: { value: "read" } } as const,
 });
+export const CallState = builder.enumType("CallState", { values: callStates });
+export const CallEndReason = builder.enumType("CallEndReason", { values: callEndReasons });

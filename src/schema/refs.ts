@@ -1,4 +1,5 @@
 import type { TypedContent } from "../model/content/reader.ts";
+import type { CallView } from "../model/call.ts";
 import type { SigningKeyShape } from "../model/account.ts";
 import type { AnyEvent, StoredEvent } from "../model/event.ts";
 import type { InviteShape, MemberShape, RoomView, UserShape } from "../model/room.ts";
@@ -10,6 +11,7 @@ export const Room = builder.objectRef<RoomView>("Room");
 export const Member = builder.objectRef<MemberShape>("Member");
 export const User = builder.objectRef<UserShape>("User");
 export const DeviceSigningKey = builder.objectRef<SigningKeyShape>("DeviceSigningKey");
+export const Call = builder.objectRef<CallView>("Call");
 export const Invite = builder.objectRef<InviteShape>("Invite");
 export const Event = builder.interfaceRef<AnyEvent>("Event");
 export const MessageEvent = builder.objectRef<StoredEvent>("MessageEvent");

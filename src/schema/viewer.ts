@@ -1,9 +1,10 @@
 import type { Requester } from "../model/requester.ts";
 import { builder, pageCost } from "./builder.ts";
 import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
+import "./call.ts";
 import { Membership } from "./enums.ts";
 import { Node } from "./node.ts";
-import { DeviceSigningKey, Invite, User } from "./refs.ts";
+import { Call, DeviceSigningKey, Invite, User } from "./refs.ts";
 import { RoomConnection } from "./room.ts";
 import { Session } from "./session.ts";
 
@@ -73,6 +74,11 @@ export const Viewer = builder.objectRef<Requester>("Viewer").implement({
       },
       complexity: pageCost(50),
       resolve: (_viewer, args, context) => context.load.viewerRooms({ ...args, membership: [...args.membership] }),
+    }),
+    activeCalls: t.field({
+      type: [Call],
+      description: "The viewer's calls that haven't ended, the oldest first.",
+      resolve: (_viewer, _args, context) => context.load.viewerCalls(),
     }),
     invites: t.field({
       type: [Invite],

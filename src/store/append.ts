@@ -1,3 +1,4 @@
+import type { Call } from "../model/call.ts";
 import type { EventDraft, MarkerReach } from "../model/event.ts";
 import { relationsJson } from "../model/event.ts";
 import type { MarkerMove } from "../model/marker.ts";
@@ -38,6 +39,19 @@ export interface BatchUnit {
   markers?: MarkerMove[];
   /** Events that lose their force. [EVS-7] */
   rejects?: string[];
+  /** Calls that the events are part of: the unit is stale when one isn't any more as it was read. [VOIP-2] */
+  calls?: CallMove[];
+}
+
+/** What a unit makes of a call. */
+export interface CallMove {
+  callId: string;
+  /** The revision that was read; null for a call that is placed. */
+  revision: number | null;
+  /** What it becomes; null when it stays as it is. */
+  next: Call | null;
+  /** For a call that is placed: the calls from the other side that are known. [VOIP-7] */
+  opposing?: string[];
 }
 
 export interface UnitVerdict {
@@ -118,6 +132,7 @@ function batchJson(processId: string, units: BatchUnit[]): string {
   const relations: unknown[] = [];
   const markers: unknown[] = [];
   const rejections: unknown[] = [];
+  const calls: unknown[] = [];
   const unitRows = units.map((unit, number) => {
     for (const event of unit.events) {
       for (const { type, eventId, key } of event.relatesTo ?? []) {
@@ -127,6 +142,7 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     }
     for (const marker of unit.markers ?? []) markers.push(markerJson(marker, markers.length, number, unit.roomId));
     for (const event of unit.rejects ?? []) rejections.push({ unit: number, event });
+    for (const move of unit.calls ?? []) calls.push(callJson(move, number));
     return {
       n: number,
       room: unit.roomId,
@@ -158,7 +174,25 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     relations,
     markers,
     rejections,
+    calls: calls.length > 0 ? calls : undefined,
   });
+}
+
+function callJson({ callId, revision, next, opposing }: CallMove, unit: number): unknown {
+  const moved = next && {
+    room: next.roomId,
+    caller: next.caller,
+    caller_device: next.callerDevice,
+    callee: next.callee,
+    state: next.state,
+    parties: JSON.stringify(next.parties),
+    accepted_user: next.acceptedBy?.userId,
+    accepted_device: next.acceptedBy?.deviceId,
+    created_at: next.createdAt,
+    expires_at: next.expiresAt,
+    ended_reason: next.endedReason,
+  };
+  return { unit, call: callId, revision, opposing, ...moved };
 }
 
 function markerJson(marker: MarkerMove, number: number, unit: number, roomId: string): unknown {

@@ -62,6 +62,7 @@ export async function eraseRest(reader: Database["reader"], roomId: string): Pro
   await reader.$transaction([
     reader.relation.deleteMany(where),
     reader.marker.deleteMany(where),
+    reader.call.deleteMany(where),
     reader.visibilityPeriod.deleteMany(where),
     reader.appServiceRoom.deleteMany(where),
     reader.currentState.deleteMany(where),

@@ -73,9 +73,12 @@ interface SyncedRoom {
   state: { nodes: ReadEvent[] };
 }
 
+/** Signals of calls are listed on their own, too. */
+const listAll = "tweak: { bundleUpdates: false }";
+
 async function synced(client: Client, roomId: string, stream: string | null): Promise<SyncedRoom | null> {
   const { initialSync } = await client.do<{ initialSync: { rooms: { nodes: SyncedRoom[] } } }>(
-    `query ($stream: StreamToken) { initialSync(stream: $stream, limit: 50) {
+    `query ($stream: StreamToken) { initialSync(stream: $stream, limit: 50, ${listAll}) {
        rooms(first: 100) { nodes { room { id } timeline { nodes { ${fields} } } state { nodes { ${fields} } } } }
      } }`,
     { stream },
@@ -92,12 +95,12 @@ const reads: Record<string, (client: Client, made: readonly Made[], since: strin
     return room?.timeline.nodes ?? [];
   },
   async scrollback(client, [made]) {
-    const query = `query ($id: ID!) { scrollback(roomId: $id, last: 50) { events { nodes { ${fields} } } } }`;
+    const query = `query ($id: ID!) { scrollback(roomId: $id, last: 50, ${listAll}) { events { nodes { ${fields} } } } }`;
     const { data } = await client.ask(query, { id: made!.roomId });
     return (data?.["scrollback"] as { events: { nodes: ReadEvent[] } } | null)?.events.nodes ?? [];
   },
   async contextWindow(client, made) {
-    const query = `query ($id: ID!) { contextWindow(eventId: $id, before: 50, after: 50) { events { nodes { ${fields} } } } }`;
+    const query = `query ($id: ID!) { contextWindow(eventId: $id, before: 50, after: 50, ${listAll}) { events { nodes { ${fields} } } } }`;
     const { data } = await client.ask(query, { id: made.at(-1)!.id });
     return (data?.["contextWindow"] as { events: { nodes: ReadEvent[] } } | null)?.events.nodes ?? [];
   },

@@ -1,3 +1,4 @@
+import { isSignalType } from "../../model/call.ts";
 import { badInput, HearthError } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import type { UserId } from "../../model/ids.ts";
@@ -68,8 +69,10 @@ function checkUpdate(draft: EventDraft, parent: StoredEvent, { ancestors, update
   // Its content is gone for good, and must not come back by an edit.
   if (ancestors.some((event) => event.redactedById !== null)) throw badInput(field, "names an event that was redacted");
   if (ancestors.length > maxDepth) throw badInput(field, `updates an update of more than ${maxDepth} others`);
-  if (updates >= maxUpdates) throw badInput(field, `names an event that was updated ${maxUpdates} times`);
-  const inCall = draft.type.startsWith("m.call.") && parent.type === "m.call.invite";
+  // Whoever is in a call can always leave it.
+  if (updates >= maxUpdates && draft.type !== "m.call.hangup")
+    throw badInput(field, `names an event that was updated ${maxUpdates} times`);
+  const inCall = isSignalType(draft.type) && parent.type === "m.call.invite";
   if (parent.sender !== draft.sender && !inCall) {
     throw new HearthError("FORBIDDEN", "Only the sender of an event may update it.", { field });
   }

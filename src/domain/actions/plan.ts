@@ -1,14 +1,20 @@
 import { HearthError, roomNotFound, within } from "../../model/errors.ts";
 import type { EventDraft } from "../../model/event.ts";
 import type { MarkerMove } from "../../model/marker.ts";
-import type { BatchUnit } from "../../store/append.ts";
+import type { BatchUnit, CallMove } from "../../store/append.ts";
 import type { Connection } from "../../store/database.ts";
 import { authorise } from "../rules/authorise.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
 
 /** What to append, or the events that are there already and make the action unnecessary. */
 export type Plan =
-  | { append: EventDraft[]; newRoom?: BatchUnit["newRoom"]; rejects?: string[]; room: RoomAuthority }
+  | {
+      append: EventDraft[];
+      newRoom?: BatchUnit["newRoom"];
+      rejects?: string[];
+      calls?: CallMove[] | undefined;
+      room: RoomAuthority;
+    }
   | { mark: Omit<MarkerMove, "device" | "actionId" | "suppressed">; room: RoomAuthority }
   | { unchanged: string[] };
 

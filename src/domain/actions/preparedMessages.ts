@@ -15,7 +15,7 @@ import { signingKeysOf } from "../../store/signingKeys.ts";
 import { act, commonInput, rehearse, type ActionTools } from "./act.ts";
 import type { Plan } from "./plan.ts";
 import { checkSize } from "../rules/size.ts";
-import { appendingMessages, messageDraft, messageInput } from "./sendMessages.ts";
+import { appendingMessages, messageInput, sentDraft } from "./sendMessages.ts";
 
 /** How long a client may take to sign. */
 const signingMs = 5 * 60_000;
@@ -42,13 +42,13 @@ export async function prepareMessage(tools: ActionTools, requester: Requester, g
   const { userId, deviceId } = requester;
   const input = check(prepareMessageInput, given);
   const { roomId } = input;
-  const draft = messageDraft(userId, input.message, "message");
+  const draft = sentDraft(tools, requester, input.message, "message");
   const plan = appendingMessages(tools, roomId, [draft], () => "message");
   await rehearse(tools, { requester, name: "prepareMessage", input: {}, roomId, plan });
   checkSize(draft, roomId, signatureRoom);
   const now = clock.now();
   const expiresAt = now + signingMs;
-  const decided = { ...draft, eventId: ids.eventId(now), sentAt: now };
+  const decided = { ...draft, eventId: draft.eventId ?? ids.eventId(now), sentAt: now };
   const json = signedJson({ ...decided, roomId }, serverName);
   return { prepared: tokens.prepared({ userId, deviceId, roomId, expiresAt, draft: decided }), json, expiresAt };
 }

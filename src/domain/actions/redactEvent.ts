@@ -9,6 +9,7 @@ import type { Connection } from "../../store/database.ts";
 import { updatesOf } from "../../store/relations.ts";
 import { authoriseRedaction } from "../rules/authorise.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
+import { endingWithInvite } from "./callSignals.ts";
 import { authoriseAll, present } from "./plan.ts";
 import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 import { reason } from "./membership.ts";
@@ -35,7 +36,8 @@ export async function redactEvent(tools: ActionTools, requester: Requester, give
       const append = authoriseAll(drafts, room, tools.serverName);
       authoriseRedaction(requester.userId, target, room);
       if (target.redactedById !== null) return { unchanged: [target.redactedById] };
-      return { append, room };
+      const end = await endingWithInvite(tools, connection, target);
+      return end === null ? { append, room } : { append: [...append, end.hangup], calls: [end.move], room };
     },
   });
   return event!;

@@ -9,6 +9,7 @@ import { eventsById } from "../../store/events.ts";
 import { standingOf, type Standing } from "../../store/rejections.ts";
 import { demandAdmin } from "../rules/admin.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
+import { endingWithInvite } from "./callSignals.ts";
 import { authoriseAll, present } from "./plan.ts";
 import { reason } from "./membership.ts";
 import { redactions } from "./redactEvent.ts";
@@ -60,7 +61,10 @@ export async function rejectEvent(tools: ActionTools, requester: Requester, give
         ...(standing?.inForce && standing.holds ? [restoring(target, standing, sender)] : []),
       ];
       const rejects = gone.map(({ eventId }) => eventId);
-      return { append: authoriseAll(drafts, room, sender), rejects, room };
+      const end = await endingWithInvite(tools, connection, target);
+      const calls = end === null ? undefined : [end.move];
+      const append = authoriseAll(end === null ? drafts : [...drafts, end.hangup], room, sender);
+      return { append, rejects, calls, room };
     },
   });
   const made = events.find(({ redactsId }) => redactsId === input.eventId);

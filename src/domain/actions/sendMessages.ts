@@ -6,6 +6,7 @@ import { isServersOwn, plainType, type EventDraft, type EventRelation, type Stor
 import { clientChosenId, eventId, indexedText, roomId, userId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
+import { signalDraft, signalled } from "./callSignals.ts";
 import { authoriseAll, present, type Planner } from "./plan.ts";
 import { checkParents } from "./parents.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
@@ -53,24 +54,34 @@ export async function sendMessages(tools: ActionTools, requester: Requester, giv
   return send(tools, requester, "sendMessages", { ...input, actionId }, (index) => `messages.${index}`);
 }
 
-function send(
+async function send(
   tools: ActionTools,
   requester: Requester,
   name: string,
   input: z.output<typeof sendMessagesInput>,
   field: (index: number) => string,
 ): Promise<StoredEvent[]> {
-  const drafts = input.messages.map((each, index) => messageDraft(requester.userId, each, field(index)));
-  return act(tools, {
+  const drafts = input.messages.map((each, index) => sentDraft(tools, requester, each, field(index)));
+  const events = await act(tools, {
     requester,
     name,
     input,
     roomId: input.roomId,
     plan: appendingMessages(tools, input.roomId, drafts, field),
   });
+  // Behind them may stand what the server says of a call.
+  return events.slice(0, drafts.length);
 }
 
-/** The plan of appending messages of one sender: they may send them, and what they update and relate to is there. */
+/** The event that a message makes when it is sent by this device. */
+export function sentDraft(tools: ActionTools, requester: Requester, message: Message, field: string): EventDraft {
+  return signalDraft(tools, requester, messageDraft(requester.userId, message, field), field);
+}
+
+/**
+ * The plan of appending messages of one sender: they may send them, what they update and relate to is there, and calls
+ * take the signals among them.
+ */
 export function appendingMessages(
   tools: ActionTools,
   roomId: string,
@@ -82,7 +93,7 @@ export function appendingMessages(
     // First, since a stranger to the room learns nothing of it: not even that the events they name aren't in it.
     const append = authoriseAll(drafts, room, tools.serverName);
     await checkParents(connection, drafts[0]!.sender, roomId, drafts, field);
-    return { append, room };
+    return { ...(await signalled(tools, connection, roomId, append, field)), room };
   };
 }
 

@@ -25,7 +25,7 @@ export function bareUnit(
 export function unitOf(
   { clock, ids }: { clock: Clock; ids: Ids },
   { requester, input, roomId }: { requester: Requester; input: { suppressOnStream?: boolean }; roomId: string },
-  { append, newRoom = null, rejects = [], room }: Extract<Plan, { append: unknown }>,
+  { append, newRoom = null, rejects = [], calls, room }: Extract<Plan, { append: unknown }>,
   action: BatchUnit["action"],
 ): BatchUnit {
   const now = clock.now();
@@ -56,5 +56,6 @@ export function unitOf(
     answerIds: events.map((event) => event.eventId),
     events,
     rejects,
+    ...(calls === undefined ? {} : { calls }),
   };
 }

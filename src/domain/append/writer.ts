@@ -85,8 +85,8 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   }
 
   /**
-   * The next batch, in order of arrival. Behind a unit that moves a room's auth version no other of that room follows in
-   * the same batch, so that `append_batch` can compare all versions before it appends anything. Nor does the repetition
+   * The next batch, in order of arrival. Behind a unit that moves a room's auth version, or a call in it, no other of that
+   * room follows in the same batch, so that `append_batch` can compare all versions before it appends anything. Nor does the repetition
    * of an action, which would have the whole batch refused, nor what comes upon a redaction of the same event, which
    * `append_batch` couldn't know of yet.
    */
@@ -120,7 +120,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
         if (redactsId !== undefined) redacted.add(redactsId);
         if (updatesId !== undefined) updated.add(updatesId);
       }
-      if (unit.nextVersion !== null) closed.add(unit.roomId);
+      if (unit.nextVersion !== null || unit.calls !== undefined) closed.add(unit.roomId);
     }
     queue = left;
     return batch;

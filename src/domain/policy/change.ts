@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { isSignalType, type SignalType } from "../../model/call.ts";
 import { canonicalJson } from "../../model/canonicalJson.ts";
 import { check, jsonObject } from "../../model/check.ts";
+import { signalContents } from "../../model/content/calls.ts";
 import { badInput } from "../../model/errors.ts";
 import type { EventDraft } from "../../model/event.ts";
 import { authorise } from "../rules/authorise.ts";
@@ -48,6 +50,8 @@ function checkChange(draft: EventDraft, content: Record<string, unknown>, field:
   if (isSigned(draft)) throw badInput(field, "belongs to a signed event");
   if (draft.stateKey === undefined) {
     if (draft.type === "m.room.redaction") check(redactionContent, content);
+    if (isSignalType(draft.type))
+      checkSignal(draft.type, JSON.parse(draft.content) as Record<string, unknown>, content, field);
     return;
   }
   if (draft.type === "m.room.create") throw badInput(field, "belongs to the event that creates the room");
@@ -57,6 +61,22 @@ function checkChange(draft: EventDraft, content: Record<string, unknown>, field:
     check(z.strictObject({ membership: z.literal(membership), reason }), content);
   }
   checkStateContent(draft.type, content, field);
+}
+
+/** What a call is judged by stays: its ids and devices, who is meant and how long it rings. */
+function checkSignal(
+  type: SignalType,
+  before: Record<string, unknown>,
+  content: Record<string, unknown>,
+  field: string,
+): void {
+  check(signalContents[type], content, field);
+  const free = new Set(["offer", "answer", "candidates", "reason"]);
+  for (const key of Object.keys({ ...before, ...content })) {
+    if (!free.has(key) && canonicalJson(before[key] ?? null, "") !== canonicalJson(content[key] ?? null, field)) {
+      throw badInput(`${field}.${key}`, "is not what it was, and decides what becomes of the call");
+    }
+  }
 }
 
 /** State that is put into the past of a room changes nothing in it. [EVS-6] */

@@ -1,17 +1,24 @@
+import { acknowledgeCall } from "../../../../src/domain/actions/acknowledgeCall.ts";
+import { answerCall } from "../../../../src/domain/actions/answerCall.ts";
 import { createRoom } from "../../../../src/domain/actions/createRoom.ts";
 import { deleteState } from "../../../../src/domain/actions/deleteState.ts";
+import { hangupCall } from "../../../../src/domain/actions/hangupCall.ts";
 import { insertEvents } from "../../../../src/domain/actions/insertEvents.ts";
 import { inviteUser } from "../../../../src/domain/actions/inviteUser.ts";
 import { joinRoom } from "../../../../src/domain/actions/joinRoom.ts";
 import { kickUser } from "../../../../src/domain/actions/kickUser.ts";
 import { patchPowerLevels } from "../../../../src/domain/actions/patchPowerLevels.ts";
+import { placeCall } from "../../../../src/domain/actions/placeCall.ts";
 import { prepareMessage, sendPreparedMessage } from "../../../../src/domain/actions/preparedMessages.ts";
 import { redactEvent } from "../../../../src/domain/actions/redactEvent.ts";
+import { rejectCall } from "../../../../src/domain/actions/rejectCall.ts";
 import { rejectEvent } from "../../../../src/domain/actions/rejectEvent.ts";
+import { sendCallCandidates } from "../../../../src/domain/actions/sendCallCandidates.ts";
 import { sendMessage } from "../../../../src/domain/actions/sendMessages.ts";
 import { setMarker } from "../../../../src/domain/actions/setMarker.ts";
 import { setState } from "../../../../src/domain/actions/setStates.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
+import { callIdOf } from "../../../../src/model/call.ts";
 import type { EphemeralEvent, StoredEvent } from "../../../../src/model/event.ts";
 import type { Requester } from "../../../../src/model/requester.ts";
 
@@ -25,18 +32,7 @@ export interface Makers {
   carol: Requester;
 }
 
-const signal = (fields: Input): Input => ({ call_id: "call", device_id: "phone", ...fields });
 const description = (type: string): Input => ({ type, sdp: "v=0" });
-
-/** Call signalling, by type. [VOIP-1] */
-const calls: Record<string, Input> = {
-  "m.call.invite": signal({ offer: description("offer"), lifetime: 60_000 }),
-  "m.call.answer": signal({ answer: description("answer") }),
-  "m.call.ack": signal({ accepted_user_id: "@bob:localhost", accepted_device_id: "device" }),
-  "m.call.reject": signal({ reason: "rejected" }),
-  "m.call.candidates": signal({ candidates: [{ candidate: "c" }], to_user_id: "@bob:localhost", to_device_id: "d" }),
-  "m.call.hangup": signal({ reason: "hangup" }),
-};
 
 const messages: Input[] = [
   { content: { text: { body: "plain" } } },
@@ -56,7 +52,6 @@ const messages: Input[] = [
   { content: { location: { body: "here", geoUri: "geo:1,2" } } },
   { type: "org.example.custom", content: { custom: { anything: [1, { b: null }] } } },
   { content: { custom: { msgtype: "m.text", body: 5 } } },
-  ...Object.entries(calls).map(([type, custom]) => ({ type, content: { custom } })),
 ];
 
 const states: [type: string, content: Input][] = [
@@ -124,6 +119,8 @@ export async function makeEveryEvent({ tools }: Domain, { phone, laptop, bob, ca
   ];
   await insertEvents(tools, phone, { roomId, insertAfter: anchor.eventId, events: inserted });
 
+  await makeSignals(tools, { phone, bob });
+
   const other = await createRoom(tools, carol, { joinRule: "INVITE" });
   for (const { userId } of [phone, bob]) await inviteUser(tools, carol, { roomId: other.roomId, userId });
   for (const who of [phone, bob]) await joinRoom(tools, who, { target: { roomId: other.roomId } });
@@ -132,6 +129,21 @@ export async function makeEveryEvent({ tools }: Domain, { phone, laptop, bob, ca
     await kickUser(tools, carol, { roomId: other.roomId, userId, reason: "bye" });
     await inviteUser(tools, carol, { roomId: other.roomId, userId });
   }
+}
+
+/** Signals of every type, in a room of two. [VOIP-1] */
+async function makeSignals(tools: Domain["tools"], { phone, bob }: Pick<Makers, "phone" | "bob">): Promise<void> {
+  const { roomId } = await createRoom(tools, phone, { joinRule: "PUBLIC" });
+  await joinRoom(tools, bob, { target: { roomId } });
+  const { eventId } = await placeCall(tools, phone, { roomId, offer: description("offer"), actionId: "call" });
+  const callId = callIdOf(eventId);
+  await answerCall(tools, bob, { callId, answer: description("answer") });
+  await rejectCall(tools, { ...bob, deviceId: "another" }, { callId, reason: "busy" });
+  const { userId, deviceId } = bob;
+  const candidates = [{ candidate: "c" }];
+  await sendCallCandidates(tools, phone, { callId, candidates, toUserId: userId, toDeviceId: deviceId });
+  await acknowledgeCall(tools, phone, { callId, userId, deviceId });
+  await hangupCall(tools, bob, { callId });
 }
 
 /**

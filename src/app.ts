@@ -7,6 +7,7 @@ import { resumeDeletions } from "./domain/actions/deleteRoom.ts";
 import { rejectEvent } from "./domain/actions/rejectEvent.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
+import { watchCallEndings } from "./domain/calls/callEndings.ts";
 import type { Domain } from "./domain/domain.ts";
 import { createCapabilities } from "./domain/live/capabilities.ts";
 import { createPresence } from "./domain/live/presence.ts";
@@ -157,6 +158,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     policyTools && config.policy?.review
       ? await createReview({ ...policyTools, database, head, processId, reject })
       : null;
+  const callEndings = watchCallEndings(domain.tools, head, log);
   const finishDeletions = (): void =>
     void resumeDeletions(domain.tools).then(
       (failed) => failed.forEach((room) => log.error(room, "deleting a room went no further")),
@@ -190,6 +192,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       await typing.close();
       await presence.close();
       await sessions.close();
+      await callEndings.close();
       await writer.drain();
       await listener.close();
       head.close();

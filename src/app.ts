@@ -143,6 +143,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     tokens,
     signer,
     reading: { connection: reader, tokens, head },
+    turn: config.turn,
     server: {
       name: serverName,
       version,

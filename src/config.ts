@@ -64,6 +64,12 @@ const settings = z.strictObject({
   HEARTH_POLICY_FAILURE: z.enum(["refuse", "accept"]).default("refuse"),
   /** Whether the hook sees events once more after they were stored, and may have them rejected. [EVS-7] */
   HEARTH_POLICY_REVIEW: z.enum(["on", "off"]).default("off"),
+  /** Where clients relay the media of calls: turn:, turns:, stun: and stuns: addresses. [VOIP-8] */
+  HEARTH_TURN_URIS: list
+    .refine((uris) => uris.every((uri) => /^(turns?|stuns?):[^\s/]/.test(uri)), "holds what is no TURN or STUN address")
+    .default([]),
+  /** Shared with the TURN servers, such as coturn's `static-auth-secret`. */
+  HEARTH_TURN_SECRET: z.string().min(1).optional(),
   HEARTH_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
@@ -89,6 +95,7 @@ export interface Config {
     failure: "refuse" | "accept";
     review: boolean;
   } | null;
+  turn: { uris: string[]; secret: string } | null;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -126,6 +133,7 @@ export function readConfig(environment: Record<string, string | undefined>, file
     presence: given.HEARTH_PRESENCE === "on",
     presenceRoomSize: given.HEARTH_PRESENCE_ROOM_SIZE,
     policy: policyOf(given),
+    turn: turnOf(given),
     logLevel: given.HEARTH_LOG_LEVEL,
   };
 }
@@ -136,6 +144,14 @@ function policyOf(given: z.output<typeof settings>): Config["policy"] {
   if (url !== undefined) return { url, token, timeoutMs: given.HEARTH_POLICY_TIMEOUT_MS, failure, review };
   if (review) throw new ConfigError("HEARTH_POLICY_REVIEW: needs HEARTH_POLICY_URL, which is not set");
   return null;
+}
+
+function turnOf(given: z.output<typeof settings>): Config["turn"] {
+  const { HEARTH_TURN_URIS: uris, HEARTH_TURN_SECRET: secret } = given;
+  if (uris.length === 0 && secret === undefined) return null;
+  if (secret === undefined) throw new ConfigError("HEARTH_TURN_URIS: needs HEARTH_TURN_SECRET, which is not set");
+  if (uris.length === 0) throw new ConfigError("HEARTH_TURN_SECRET: needs HEARTH_TURN_URIS, which is not set");
+  return { uris, secret };
 }
 
 /** Variables that look like settings of this release and are none: misspelt ones, or those of another release. */

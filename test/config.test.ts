@@ -20,9 +20,21 @@ test.each([
   ["HEARTH_POLICY_TIMEOUT_MS", "0"],
   ["HEARTH_POLICY_FAILURE", "ignore"],
   ["HEARTH_POLICY_REVIEW", "on"],
+  ["HEARTH_TURN_URIS", "https://turn.example.org"],
+  ["HEARTH_TURN_URIS", "turn:turn.example.org"],
+  ["HEARTH_TURN_SECRET", "alone"],
 ])("a wrong %s is refused by name", (name, value) => {
   expect(() => readConfig({ [name]: value }, null)).toThrow(ConfigError);
   expect(() => readConfig({ [name]: value }, null)).toThrow(name);
+});
+
+test("[VOIP-8] TURN servers share one secret", () => {
+  expect(readConfig({}, null).turn).toBe(null);
+  const given = { HEARTH_TURN_URIS: "turn:a.example.org, turns:b.example.org:443", HEARTH_TURN_SECRET: "north" };
+  expect(readConfig(given, null).turn).toEqual({
+    uris: ["turn:a.example.org", "turns:b.example.org:443"],
+    secret: "north",
+  });
 });
 
 test("the policy hook is off without its address, and strict unless told otherwise", () => {

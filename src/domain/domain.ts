@@ -8,6 +8,7 @@ import type { Capabilities } from "./live/capabilities.ts";
 import type { Presence } from "./live/presence.ts";
 import type { Sessions } from "./live/sessions.ts";
 import type { Typing } from "./live/typing.ts";
+import type { TurnSettings } from "./calls/turn.ts";
 import type { Reading } from "./reading/reading.ts";
 import type { EventStream } from "./sync/eventStream.ts";
 import type { Head } from "./sync/head.ts";
@@ -28,5 +29,7 @@ export interface Domain {
   /** Signs events in federation form. [EV-6] */
   signer: Signer;
   reading: Reading;
+  /** Null without TURN servers. [VOIP-8] */
+  turn: TurnSettings | null;
   server: ServerShape;
 }

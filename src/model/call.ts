@@ -43,6 +43,15 @@ export interface CallView extends Call {
   invite: StoredEvent;
 }
 
+/** Credentials of one user for TURN servers, for a time. [VOIP-8] */
+export interface TurnServerShape {
+  uris: string[];
+  username: string;
+  password: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
 /** The types of the events that signal a call. [VOIP-1] */
 export const signalTypes = [
   "m.call.invite",

@@ -1,4 +1,5 @@
 import type { Domain } from "../domain/domain.ts";
+import { turnServersFor } from "../domain/calls/turn.ts";
 import { readFilter } from "../domain/filters.ts";
 import { callsById, liveCallsIn, liveCallsOf } from "../domain/reading/calls.ts";
 import { federationEvents } from "../domain/reading/federation.ts";
@@ -170,6 +171,7 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     call: (callId) => calls.load(callId),
     callsIn: (roomId) => roomCalls.load(roomId),
     viewerCalls: () => liveCallsOf(reading, signedIn().userId),
+    turnServers: () => turnServersFor(domain.turn, signedIn().userId, domain.tools.clock.now()),
     moreBefore: (before, filter) => estimates.load({ before, filter }),
     cursor: (event) => placeToken(domain.tokens, event),
     federationJson: (event) => federationDocuments.load(event),

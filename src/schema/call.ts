@@ -1,4 +1,4 @@
-import type { CallParty as CallPartyShape, CallView } from "../model/call.ts";
+import type { CallParty as CallPartyShape, CallView, TurnServerShape } from "../model/call.ts";
 import { roomNotFound } from "../model/errors.ts";
 import { contentOf, type StoredEvent } from "../model/event.ts";
 import { builder } from "./builder.ts";
@@ -95,3 +95,13 @@ builder.objectField(Room, "activeCalls", (t) =>
     resolve: ({ roomId }, _args, context) => context.load.callsIn(roomId),
   }),
 );
+
+export const TurnServer = builder.objectRef<TurnServerShape>("TurnServer").implement({
+  description: "Where the media of calls may be relayed, with credentials that hold for a time. [VOIP-8]",
+  fields: (t) => ({
+    uris: t.exposeStringList("uris"),
+    username: t.exposeString("username"),
+    password: t.exposeString("password"),
+    expiresAt: t.expose("expiresAt", { type: "DateTime" }),
+  }),
+});

@@ -1,5 +1,5 @@
 import type { AccessTokenShape, DeviceShape, SigningKeyShape } from "../model/account.ts";
-import type { CallView } from "../model/call.ts";
+import type { CallView, TurnServerShape } from "../model/call.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Membership } from "../model/content/typed.ts";
 import type { Requester } from "../model/requester.ts";
@@ -97,6 +97,8 @@ export interface Loaders {
   callsIn(roomId: string): Promise<CallView[]>;
   /** The viewer's calls that go on, the oldest first. */
   viewerCalls(): Promise<CallView[]>;
+  /** The viewer's credentials. [VOIP-8] */
+  turnServers(): TurnServerShape[];
   /** The place of an event as a chunk token. [SCR-3] */
   cursor(event: StoredEvent): string;
 }

@@ -1,7 +1,7 @@
 import type { Requester } from "../model/requester.ts";
 import { builder, pageCost } from "./builder.ts";
 import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
-import "./call.ts";
+import { TurnServer } from "./call.ts";
 import { Membership } from "./enums.ts";
 import { Node } from "./node.ts";
 import { Call, DeviceSigningKey, Invite, User } from "./refs.ts";
@@ -79,6 +79,11 @@ export const Viewer = builder.objectRef<Requester>("Viewer").implement({
       type: [Call],
       description: "The viewer's calls that haven't ended, the oldest first.",
       resolve: (_viewer, _args, context) => context.load.viewerCalls(),
+    }),
+    turnServers: t.field({
+      type: [TurnServer],
+      description: "Time-limited TURN credentials, when a TURN server is configured. [VOIP-8]",
+      resolve: (_viewer, _args, context) => context.load.turnServers(),
     }),
     invites: t.field({
       type: [Invite],

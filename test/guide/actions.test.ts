@@ -7,9 +7,7 @@ import { stepsOf, type Step } from "./support/page.ts";
 // Every mutation is described in the guide. That what is said there is so, guide.test.ts shows.
 
 /** Mutations that the guide doesn't describe. */
-const undescribed: readonly string[] = [
-  ...["placeCall", "answerCall", "rejectCall", "acknowledgeCall", "sendCallCandidates", "hangupCall"],
-];
+const undescribed: readonly string[] = [];
 
 /** Codes that no example shows, and why. */
 const unshown: Partial<Record<ErrorCode, string>> = {
@@ -19,8 +17,6 @@ const unshown: Partial<Record<ErrorCode, string>> = {
   TIMEOUT: "nothing waits for others yet",
   STALE_SESSION: "the requests of the pages name no session; test/api/sessions.test.ts has others",
   EXCLUSIVE: "there are no application services yet",
-  CALL_ENDED: "calls aren't described yet",
-  CALL_TAKEN: "calls aren't described yet",
   UNSUPPORTED: "thousands of events would have to be inserted at one place",
   INTERNAL: "something would have to go wrong",
 };

@@ -73,6 +73,10 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("live.md"), "live.md")).toBe(documentsIn("live.md"));
   });
 
+  test("[VOIP-1] [VOIP-2] [VOIP-6] calls.md", async () => {
+    expect(await walk.read(textOf("calls.md"), "calls.md")).toBe(documentsIn("calls.md"));
+  });
+
   test("[ACC-5] [EVS-7] admin.md", async () => {
     expect(await walk.read(textOf("admin.md"), "admin.md")).toBe(documentsIn("admin.md"));
   });
@@ -83,6 +87,7 @@ describe("the pages say what the server does", () => {
       "accounts.md",
       "actions.md",
       "admin.md",
+      "calls.md",
       "live.md",
       "markers.md",
       "members.md",

@@ -5,6 +5,7 @@ import { createAccounts } from "./domain/accounts.ts";
 import { createAdmin } from "./domain/admin.ts";
 import { resumeDeletions } from "./domain/actions/deleteRoom.ts";
 import { rejectEvent } from "./domain/actions/rejectEvent.ts";
+import { endCallsOf } from "./domain/actions/endCalls.ts";
 import { createAuthorities } from "./domain/append/authorities.ts";
 import { createWriter } from "./domain/append/writer.ts";
 import { watchCallEndings } from "./domain/calls/callEndings.ts";
@@ -86,7 +87,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
   const { presence: told, presenceRoomSize: largestRoom } = config;
   const presence = createPresence({ connection, sessions, stream, clock, log, told, largestRoom });
   const typing = new TypingBoard({ connection, processId, serverName, sessions, stream, clock, log });
-  const capabilities = createCapabilities({ connection, sessions, presence, can: { turn: false } });
+  const capabilities = createCapabilities({ connection, sessions, presence, can: { turn: config.turn !== null } });
   head.onPassed((events) => events.forEach((event) => typing.passed(event)));
   const failed = (what: string) => (error: unknown) => log.warn({ error }, what);
 
@@ -160,6 +161,9 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
       ? await createReview({ ...policyTools, database, head, processId, reject })
       : null;
   const callEndings = watchCallEndings(domain.tools, head, log);
+  sessions.onEnded(({ userId, deviceId }) => {
+    endCallsOf(domain.tools, userId, deviceId).catch(failed("ending the calls of a session failed"));
+  });
   const finishDeletions = (): void =>
     void resumeDeletions(domain.tools).then(
       (failed) => failed.forEach((room) => log.error(room, "deleting a room went no further")),

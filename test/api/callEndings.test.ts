@@ -227,3 +227,26 @@ test("[VOIP-5] it is the clock of the server that tells when an invite lapses", 
   expect((await callOf(one, call.id)).state).toBe("RINGING");
   await own.close();
 });
+
+test("[VOIP-5] [SES-3] a call ends with its caller's session, and lasts while a stream keeps that going", async () => {
+  const short = await startApp({ mirrors: false, config: { sessionTimeoutMs: 1000 } });
+  const [carl, dora] = [await short.user("carl", "phone"), await short.user("dora", "phone")];
+  const roomId = await roomOfTwo(carl, dora);
+  const state = async (callId: string): Promise<string> => (await callOf(dora, callId)).state;
+  const query = "subscription { callSignals { event { type } } }";
+  const signals: unknown[] = [];
+  const on = { next: (value: unknown) => void signals.push(value), error: () => undefined, complete: () => undefined };
+  const stop = carl.socket.subscribe({ query }, on);
+  const held = await place(carl, roomId);
+  await until(() => signals.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  expect(await state(held)).toBe("RINGING");
+  stop();
+  await until(async () => (await state(held)) === "ENDED");
+  const ended = await place(carl, roomId);
+  await carl.do("mutation { endSession { sessionId } }");
+  await until(async () => (await state(ended)) === "ENDED");
+  expect((await callOf(dora, ended)).endedReason).toBe("SESSION_ENDED");
+  await carl.close();
+  await short.close();
+});

@@ -18,7 +18,7 @@ interface Response_ {
   body: { data?: Record<string, unknown>; errors?: { extensions: Record<string, unknown> }[]; extensions?: object };
 }
 
-const me = "{ viewer { session { id startedAt expiresAt } } }";
+const me = "{ viewer { session { id startedAt } } }";
 
 /** One request by the straight way, or by yoga. */
 async function ask(

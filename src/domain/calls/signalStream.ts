@@ -6,6 +6,7 @@ import type { Requester } from "../../model/requester.ts";
 import { callsById, liveCallsOf } from "../../store/calls.ts";
 import { eventsById } from "../../store/events.ts";
 import { updatesOf } from "../../store/relations.ts";
+import type { Sessions } from "../live/sessions.ts";
 import type { Reading } from "../reading/reading.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
 import type { EventStream } from "../sync/eventStream.ts";
@@ -23,6 +24,12 @@ export interface CallSignal {
   event: StoredEvent;
 }
 
+interface Tools {
+  reading: Reading;
+  stream: EventStream;
+  sessions: Sessions;
+}
+
 /** Signal types as filters name them. */
 const filter = filterOf({ types: ["message:m.call.*"] });
 
@@ -37,36 +44,34 @@ export class SignalStream {
   readonly #userId: string;
   readonly #wish: SignalWish;
   readonly #follower: Follower;
-  #waiting: CallSignal[];
+  readonly #release: () => void;
+  #waiting: CallSignal[] = [];
 
   private constructor(
-    { reading, stream }: { reading: Reading; stream: EventStream },
-    userId: string,
+    { reading, stream, sessions }: Tools,
+    requester: Requester,
     wish: SignalWish,
     follower: Follower,
-    waiting: CallSignal[],
   ) {
     this.#reading = reading;
     this.#stream = stream;
-    this.#userId = userId;
+    this.#userId = requester.userId;
     this.#wish = wish;
     this.#follower = follower;
-    this.#waiting = waiting;
+    // Who waits for signals is in use, though it asks for nothing. [SES-1]
+    this.#release = sessions.hold(requester);
   }
 
   /** Throws `NOT_FOUND` for a room or a call that the user may not see. */
-  static async open(
-    tools: { reading: Reading; stream: EventStream },
-    { userId, deviceId, tokenId }: Requester,
-    wish: SignalWish,
-  ): Promise<SignalStream> {
+  static async open(tools: Tools, requester: Requester, wish: SignalWish): Promise<SignalStream> {
     const { reading, stream } = tools;
+    const { userId, deviceId, tokenId } = requester;
     await checkWish(reading, userId, wish);
     // What was signalled up to here is read, what comes after it is followed.
     const { position } = reading.head;
     const rooms = wish.roomId === null ? null : [wish.roomId];
     const follower = await stream.open({ userId, deviceId, rooms, users: null, position }, tokenId, { filter });
-    const signals = new SignalStream(tools, userId, wish, follower, []);
+    const signals = new SignalStream(tools, requester, wish, follower);
     try {
       signals.#waiting = await signals.#live(position);
     } catch (error) {
@@ -90,6 +95,7 @@ export class SignalStream {
 
   close(): void {
     this.#stream.close(this.#follower);
+    this.#release();
   }
 
   /** The signals so far of the calls that were live at a position. */

@@ -32,11 +32,7 @@ export interface EventStream {
    * Gives an ephemeral event to who is joined to any of these rooms and wants it: but for one user, and not by way of
    * rooms in which more users than `largest` have streams open. [EVS-12]
    */
-  offerToRooms(
-    roomIds: Iterable<string>,
-    event: EphemeralEvent,
-    options?: { except?: string; largest?: number },
-  ): void;
+  offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: { except?: string; largest?: number }): void;
   /** Gives an ephemeral event to the user's own streams, where they want it. [EVS-12] */
   offerToUser(userId: string, event: EphemeralEvent): void;
 }

@@ -5,7 +5,7 @@ import type { Span } from "../model/room.ts";
 import { exactTexts, passes, type Patterns } from "../model/patterns.ts";
 import { exactTypes, takesAllTypes, type Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
-import { eventColumns, eventsOfJson } from "./rows.ts";
+import { eventList, eventsOfJson, listedColumns } from "./rows.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
 import {
   maxProbedTypes,
@@ -84,9 +84,8 @@ function pageOf(count: number, json: string, { limit, direction }: PagesRequest)
     more,
     count: Math.min(count, limit),
     events() {
-      const events = eventsOfJson(json);
-      if (!more) return events;
-      return direction === "before" ? events.slice(1) : events.slice(0, limit);
+      const events = eventsOfJson(json).slice(0, limit);
+      return direction === "before" ? events.reverse() : events;
     },
   };
 }
@@ -199,24 +198,34 @@ function boundsOf(
 interface FoundPage {
   n: number;
   count: number;
-  /** JSON of the events, oldest first. */
+  /** As `eventsOfJson` reads them, the nearest to where the page begins first. */
   events: string;
 }
 
-async function findPages(
+function findPages(
   connection: Connection,
   way: Way,
   probes: readonly Probe[],
   request: PagesRequest,
 ): Promise<FoundPage[]> {
   const parameters = new Parameters();
+  const gathered = `count(*)::integer AS count, ${eventList("found")} AS events`;
+  // A room with one probe, as most have, is a page as it comes; what several find is put in order.
+  const alone = new Set(probes.map(({ n }) => n)).size === probes.length;
   return query<FoundPage>(
     connection,
-    // What the probes find is carried along whole: each event is looked at once.
-    `SELECT event.n, count(*)::integer AS count, json_agg(row_to_json(found) ORDER BY event.major, event.minor)::text AS events
-     FROM (${hits(way, probes, request, parameters, "event.*")}) AS event
-     CROSS JOIN LATERAL (SELECT ${eventColumns} OFFSET 0) AS found
-     WHERE event.rank <= ${limitOf(request)} GROUP BY event.n`,
+    alone
+      ? `SELECT probe.n, page.* FROM ${unnested(probes, parameters)}
+         CROSS JOIN LATERAL (
+           SELECT ${gathered} FROM (${hit(way, request, parameters, listedColumns)}) AS found
+         ) AS page WHERE page.count > 0`
+      : // What the probes find is carried along whole: each event is looked at once.
+        `SELECT found.n, ${gathered} FROM (
+           SELECT event.n, found.*
+           FROM (${ranked(way, probes, request, parameters, "event.*")}) AS event
+           CROSS JOIN LATERAL (SELECT ${listedColumns} OFFSET 0) AS found
+           WHERE event.rank <= ${limitOf(request)} ORDER BY event.n, event.rank OFFSET 0
+         ) AS found GROUP BY found.n`,
     ...parameters.values,
   );
 }
@@ -226,22 +235,10 @@ function limitOf({ limit }: PagesRequest): number {
   return Math.trunc(limit) + 1;
 }
 
-/**
- * SQL that gives what the probes find: n, columns of the events and the rank within the page. The bounds and the order
- * begin with the columns that are looked for, which only that index can serve: an equality would let the planner walk the
- * room's order instead.
- */
-function hits(
-  way: Way,
-  probes: readonly Probe[],
-  request: PagesRequest,
-  parameters: Parameters,
-  columns: string,
-): string {
-  const { selection, head, direction } = request;
+function unnested(probes: readonly Probe[], parameters: Parameters): string {
   const column = (valueOf: (probe: Probe) => unknown, type: string): string =>
     parameters.add(probes.map(valueOf), `${type}[]`);
-  const unnested = [
+  const columns = [
     column(({ n }) => n, "integer"),
     column(({ roomId }) => roomId, "text"),
     column(({ low }) => low.major, "bigint"),
@@ -251,8 +248,16 @@ function hits(
     column(({ message }) => message ?? true, "boolean"),
     column(({ type }) => type ?? "", "text"),
     column(({ sender }) => sender ?? "", "text"),
-  ].join(", ");
-  const order = direction === "before" ? "DESC" : "ASC";
+  ];
+  return `unnest(${columns.join(", ")}) AS probe(n, room_id, low, low_minor, high, high_minor, message, type, sender)`;
+}
+
+/**
+ * SQL that gives what a `probe` finds, the nearest first. The bounds and the order begin with the columns that are looked
+ * for, which only that index can serve: an equality would let the planner walk the room's order instead.
+ */
+function hit(way: Way, request: PagesRequest, parameters: Parameters, columns: string): string {
+  const { selection, head } = request;
   const condition = selectionCondition(selection, parameters, { alone: true });
   const lookedFor = {
     order: [],
@@ -267,15 +272,30 @@ function hits(
   const bound = (end: "low" | "high"): string =>
     [...lookedFor.map(([, probe]) => probe), `probe.${end}`, `decode(probe.${end}_minor, 'hex')`].join(", ");
   return `
+    SELECT ${columns} FROM event
+    WHERE event.room_id = probe.room_id ${way === "type" ? "AND (event.state_key IS NULL) = probe.message" : ""}
+      AND (${place.join(", ")}) >= (${bound("low")}) AND (${place.join(", ")}) < (${bound("high")})
+      AND event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
+    ORDER BY ${place.map((text) => `${text} ${orderOf(request)}`).join(", ")} LIMIT ${limitOf(request)}`;
+}
+
+/** SQL that gives what all probes find: n, columns of the events and the rank within the page. */
+function ranked(
+  way: Way,
+  probes: readonly Probe[],
+  request: PagesRequest,
+  parameters: Parameters,
+  columns: string,
+): string {
+  const order = orderOf(request);
+  return `
     SELECT probe.n, hit.*, row_number() OVER (PARTITION BY probe.n ORDER BY hit.major ${order}, hit.minor ${order}) AS rank
-    FROM unnest(${unnested}) AS probe(n, room_id, low, low_minor, high, high_minor, message, type, sender)
-    CROSS JOIN LATERAL (
-      SELECT ${columns} FROM event
-      WHERE event.room_id = probe.room_id ${way === "type" ? "AND (event.state_key IS NULL) = probe.message" : ""}
-        AND (${place.join(", ")}) >= (${bound("low")}) AND (${place.join(", ")}) < (${bound("high")})
-        AND event.position <= ${parameters.add(head, "bigint")} ${condition === "" ? "" : `AND ${condition}`}
-      ORDER BY ${place.map((text) => `${text} ${order}`).join(", ")} LIMIT ${limitOf(request)}
-    ) AS hit`;
+    FROM ${unnested(probes, parameters)}
+    CROSS JOIN LATERAL (${hit(way, request, parameters, columns)}) AS hit`;
+}
+
+function orderOf({ direction }: PagesRequest): "DESC" | "ASC" {
+  return direction === "before" ? "DESC" : "ASC";
 }
 
 /** About how many events lie before a place, told from the nearest `limit` of them: exactly, if they are no more. [SCR-5] */
@@ -299,7 +319,7 @@ export async function countNearest(connection: Connection, request: PagesRequest
       `SELECT page.n, count(*)::integer AS counted, min(page.major)::float8 AS farthest,
          (SELECT event.major::float8 FROM event WHERE event.room_id = ($2::text[])[array_position($1::integer[], page.n)]
           ORDER BY event.major, event.minor LIMIT 1) AS first
-       FROM (${hits(way, probes[way], request, parameters, "event.major, event.minor")}) AS page
+       FROM (${ranked(way, probes[way], request, parameters, "event.major, event.minor")}) AS page
        WHERE page.rank <= ${limitOf(request)} GROUP BY page.n`,
       ...parameters.values,
     );

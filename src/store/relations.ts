@@ -5,7 +5,7 @@ import { exactTexts, type Patterns } from "../model/patterns.ts";
 import type { Span } from "../model/room.ts";
 import type { Selection } from "../model/selection.ts";
 import { isFound, query, type Connection } from "./database.ts";
-import { eventColumns, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
+import { eventColumns, eventList, eventOfRow, eventsOfJson, listedColumns, type EventRow } from "./rows.ts";
 import { Parameters, patternsCondition, selectionCondition } from "./selection.ts";
 
 const endless = Number.MAX_SAFE_INTEGER;
@@ -129,13 +129,13 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
   const k = Math.trunc(limit) + 1;
   const rows = await query<{ n: number; events: string }>(
     connection,
-    `SELECT page.n, json_agg(row_to_json(page) ORDER BY page.rank)::text AS events FROM (
+    `SELECT page.n, ${eventList("page", "page.rank")} AS events FROM (
        SELECT ranked.* FROM (SELECT child.*, row_number() OVER (PARTITION BY child.n ORDER BY child.major ${order}, child.minor COLLATE "C" ${order}) AS rank
        FROM (
          SELECT ${types === null || types.length < 2 ? "" : "DISTINCT ON (probe.n, hit.position)"} probe.n, hit.*
          FROM unnest(${unnested}) AS probe(n, parent_id, type, low, low_minor, high, high_minor)
          CROSS JOIN LATERAL (
-           SELECT ${types === null ? "DISTINCT ON (relation.major, relation.minor)" : ""} ${eventColumns}
+           SELECT ${types === null ? "DISTINCT ON (relation.major, relation.minor)" : ""} ${listedColumns}
            FROM relation JOIN event ON event.event_id = relation.child_id
            WHERE relation.parent_id = probe.parent_id
              AND (${column1}relation.major, relation.minor) >= (${value1}probe.low, decode(probe.low_minor, 'hex'))
@@ -149,9 +149,11 @@ export async function childrenOf(connection: Connection, request: ChildrenReques
      ) AS page GROUP BY page.n`,
     ...parameters.values,
   );
-  // JSON, since the driver's work is by the column.
   const found = new Map(rows.map(({ n, events }) => [n, events]));
-  return parents.map((_parent, n) => eventsOfJson(found.get(n) ?? "[]"));
+  return parents.map((_parent, n) => {
+    const events = found.get(n);
+    return events === undefined ? [] : eventsOfJson(events);
+  });
 }
 
 function childBounds(span: Span, from: Place | null, direction: "before" | "after"): { low: Place; high: Place } {

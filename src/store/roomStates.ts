@@ -4,9 +4,9 @@ import { exactTexts, passes } from "../model/patterns.ts";
 import type { Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
 import { markersAsState, markersOfJson } from "./markers.ts";
-import { eventsOfJson } from "./rows.ts";
+import { eventList, eventsOfJson, listedColumns } from "./rows.ts";
 import { Parameters, patternsCondition } from "./selection.ts";
-import { holder } from "./state.ts";
+import { holderWith } from "./state.ts";
 
 export interface RoomStateRequest {
   rooms: readonly {
@@ -104,18 +104,16 @@ function readStates(
   ]);
   const senders = allOf([patternsCondition("held.sender", selection.senders, parameters)]);
   const k = Math.trunc(limit) + 1;
-  const listed = (rows: string, order: string): string =>
-    counted ? "''" : `coalesce(json_agg(row_to_json(${rows}) ORDER BY ${order})::text, '[]')`;
   const kinds = viewer === null ? [] : markerKinds.filter((kind) => passes(selection.types.STATE, markerType(kind)));
   return query<FoundState>(
     connection,
     `SELECT room.n, state.count + markers.count AS count, state.events, markers.markers
      FROM unnest(${unnested}) AS room(n, room_id, at, since, markers_until)
      CROSS JOIN LATERAL (
-       SELECT count(*)::integer AS count, ${listed("held", 'held.type COLLATE "C", held.state_key COLLATE "C"')} AS events
+       SELECT count(*)::integer AS count, ${counted ? "''" : eventList("held")} AS events
        FROM (
          SELECT held.* FROM (${whole ? wholeSlots : changedSlots} ${slots} ORDER BY slot.type, slot.state_key) AS slot
-         CROSS JOIN LATERAL (${holder}) AS held
+         CROSS JOIN LATERAL (${holderWith(listedColumns)}) AS held
          WHERE ${whole ? "held.content IS NOT NULL" : "(held.position > room.since OR held.redacted_by_id IS NOT NULL)"} ${senders}
          ORDER BY slot.type, slot.state_key LIMIT ${k}
        ) AS held
@@ -132,7 +130,8 @@ function readStates(
       patternsCondition("marker.user_id", selection.senders, parameters),
       behind === null ? "" : `('m.room.marker.' || marker.kind, marker.user_id) > ${behind}`,
     ]);
-    return `SELECT count(*)::integer AS count, ${listed("marker", "marker.kind, marker.user_id")} AS markers
+    const listed = "coalesce(json_agg(row_to_json(marker) ORDER BY marker.kind, marker.user_id)::text, '[]')";
+    return `SELECT count(*)::integer AS count, ${counted ? "''" : listed} AS markers
       FROM (${markersAsState({ viewer: parameters.add(viewer, "text"), changed: !whole, limit: k }, conditions)}) AS marker`;
   }
 }

@@ -1,13 +1,53 @@
 import type { EventRelation, StoredEvent } from "../model/event.ts";
 import { isFound } from "./database.ts";
 
-/** Columns of an event as `EventRow` names them. Positions stay below 2^53, so a float carries them. */
-export const eventColumns = `event.position::float8 AS position, event.event_id, event.room_id,
-  event.major::float8 AS major, encode(event.minor, 'hex') AS minor, event.type, event.state_key, event.sender,
-  event.sent_at::float8 AS sent_at, event.content, event.replaces_id, event.updates_id, event.relates_to,
-  event.redacts_id, event.redacted_by_id, event.inserted_after_id, event.action_user, event.action_device, event.action_id,
-  event.suppressed, event.signatures, event.auth_version::float8 AS auth_version,
-  event.state_key IS NULL AND ${isFound("FROM event AS child WHERE child.updates_id = event.event_id")} AS updated`;
+/** SQL of the columns of `EventRow`, from `event`. */
+const columns: Record<keyof EventRow, string> = {
+  position: "event.position",
+  event_id: "event.event_id",
+  room_id: "event.room_id",
+  major: "event.major",
+  minor: "encode(event.minor, 'hex')",
+  type: "event.type",
+  state_key: "event.state_key",
+  sender: "event.sender",
+  sent_at: "event.sent_at",
+  content: "event.content",
+  replaces_id: "event.replaces_id",
+  updates_id: "event.updates_id",
+  relates_to: "event.relates_to",
+  redacts_id: "event.redacts_id",
+  redacted_by_id: "event.redacted_by_id",
+  inserted_after_id: "event.inserted_after_id",
+  action_user: "event.action_user",
+  action_device: "event.action_device",
+  action_id: "event.action_id",
+  suppressed: "event.suppressed",
+  signatures: "event.signatures",
+  auth_version: "event.auth_version",
+  updated: `event.state_key IS NULL AND ${isFound("FROM event AS child WHERE child.updates_id = event.event_id")}`,
+};
+const names = Object.keys(columns) as (keyof EventRow)[];
+/** As integers the driver would give them as texts. All stay below 2^53, so a float carries them. */
+const wide = new Set<keyof EventRow>(["position", "major", "sent_at", "auth_version"]);
+
+/** Columns of an event as `EventRow` names them. */
+export const eventColumns = names
+  .map((name) => `(${columns[name]})${wide.has(name) ? "::float8" : ""} AS ${name}`)
+  .join(", ");
+
+/** The same for `eventList`, which takes numbers of any kind. */
+export const listedColumns = names.map((name) => `${columns[name]} AS ${name}`).join(", ");
+
+/**
+ * SQL that gathers rows of `alias` with the columns of an event into one text for `eventsOfJson`: in the order in which
+ * they come, or in another. A list for each column takes PostgreSQL and V8 half as long as an object for each event, and is
+ * far less for the driver than a row for each.
+ */
+export function eventList(alias: string, order?: string): string {
+  const ordered = order === undefined ? "" : ` ORDER BY ${order}`;
+  return `json_build_array(${names.map((name) => `json_agg(${alias}.${name}${ordered})`).join(", ")})::text`;
+}
 
 export interface EventRow {
   position: number;
@@ -65,9 +105,44 @@ export function eventOfRow(row: EventRow): StoredEvent {
   };
 }
 
-/** Events of JSON that PostgreSQL made of such rows, in their order. */
+/** The values of each column, event by event. */
+type Lists = { [Name in keyof EventRow]: EventRow[Name][] };
+
+/** The events of a text that `eventList` made. */
 export function eventsOfJson(json: string): StoredEvent[] {
-  return (JSON.parse(json) as EventRow[]).map(eventOfRow);
+  const values = JSON.parse(json) as (unknown[] | null)[];
+  const lists = Object.fromEntries(names.map((name, index) => [name, values[index]])) as unknown as Lists;
+  // Without any events the lists are null.
+  return (lists.position as number[] | null)?.map((_position, n) => eventOfRow(rowOf(lists, n))) ?? [];
+}
+
+/** Written out, since this runs for each event of everything that is read. */
+function rowOf(lists: Lists, n: number): EventRow {
+  return {
+    position: lists.position[n]!,
+    event_id: lists.event_id[n]!,
+    room_id: lists.room_id[n]!,
+    major: lists.major[n]!,
+    minor: lists.minor[n]!,
+    type: lists.type[n]!,
+    state_key: lists.state_key[n]!,
+    sender: lists.sender[n]!,
+    sent_at: lists.sent_at[n]!,
+    content: lists.content[n]!,
+    replaces_id: lists.replaces_id[n]!,
+    updates_id: lists.updates_id[n]!,
+    relates_to: lists.relates_to[n]!,
+    redacts_id: lists.redacts_id[n]!,
+    redacted_by_id: lists.redacted_by_id[n]!,
+    inserted_after_id: lists.inserted_after_id[n]!,
+    action_user: lists.action_user[n]!,
+    action_device: lists.action_device[n]!,
+    action_id: lists.action_id[n]!,
+    suppressed: lists.suppressed[n]!,
+    signatures: lists.signatures[n]!,
+    auth_version: lists.auth_version[n]!,
+    updated: lists.updated[n]!,
+  };
 }
 
 function relationsOfJson(json: string): EventRelation[] {

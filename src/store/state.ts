@@ -14,11 +14,15 @@ export interface SlotAt {
   at: number;
 }
 
-/** The event that holds a slot at a place: the index on slots gives it by one probe. */
-export const holder = `SELECT ${eventColumns} FROM event
-  WHERE event.room_id = slot.room_id AND event.type = slot.type AND event.state_key = slot.state_key
-    AND event.in_force AND event.major <= slot.at
-  ORDER BY event.major DESC, event.minor DESC LIMIT 1`;
+/** SQL of the event that holds a slot at a place: the index on slots gives it by one probe. */
+export function holderWith(columns: string): string {
+  return `SELECT ${columns} FROM event
+    WHERE event.room_id = slot.room_id AND event.type = slot.type AND event.state_key = slot.state_key
+      AND event.in_force AND event.major <= slot.at
+    ORDER BY event.major DESC, event.minor DESC LIMIT 1`;
+}
+
+const holder = holderWith(eventColumns);
 
 /** The events that hold these slots, without those that are empty or deleted; one statement. */
 export async function stateInSlots(connection: Connection, slots: readonly SlotAt[]): Promise<StoredEvent[]> {

@@ -193,13 +193,13 @@ function holds(position: string): string {
 
 /**
  * Rooms in which a user had a membership at a stream position, with what it was at an earlier one (null: no such); one
- * index probe per room. [SYN-2, SYN-6]
+ * index probe per room. Where it is known in which rooms anything happened since then, those alone are looked at, and
+ * invites. [SYN-2, SYN-5, SYN-6]
  */
 export async function roomsOfUserSince(
   connection: Connection,
   userId: string,
-  position: number,
-  since: number | null,
+  request: { position: number; since: number | null; changed: readonly string[] | null },
 ): Promise<RoomAt[]> {
   const rows = await query<{
     room_id: string;
@@ -232,10 +232,12 @@ export async function roomsOfUserSince(
        ORDER BY event.major DESC, event.minor DESC LIMIT 1
      ) AS newest ON room.membership = 'join'
      WHERE room.membership IS NOT NULL
+       AND ($4::text[] IS NULL OR room.membership = 'invite' OR room.room_id = ANY ($4::text[]))
        AND NOT (room.membership IN ('join', 'invite', 'knock') AND ${isClosed("room")})`,
     userId,
-    position,
-    since,
+    request.position,
+    request.since,
+    request.changed,
   );
   return rows.map((row) => ({
     roomId: row.room_id,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
-import type { Client } from "../kit/client.ts";
+import { Client } from "../kit/client.ts";
 import { ids, said, sync, syncCode } from "./support/sync.ts";
 
 let server: TestApp;
@@ -191,6 +191,31 @@ describe("a difference", () => {
     // The token given stays as it was, and its successor knows all of this.
     expect(ids((await sync(ann, { stream })).rooms.nodes[0]!.timeline)).toEqual(ids(room!.timeline));
     expect((await sync(ann, { stream: next.stream })).rooms.nodes).toEqual([]);
+  });
+
+  test("[SYN-2, SYN-5] is the same from a process that has begun since, and remembers nothing of it", async () => {
+    const [ann, bob] = await pair();
+    const roomId = await ann.createRoom({ invite: [bob.userId] });
+    await bob.join(roomId);
+    const left = await bob.createRoom({ invite: [ann.userId] });
+    await ann.join(left);
+    const invited = await bob.createRoom({ invite: [ann.userId] });
+    const { stream } = await sync(ann);
+    const sent = await many(bob, roomId, 2);
+    await ann.leave(left);
+    const second = await startApp({ databaseUrl: server.databaseUrl });
+    const expected = {
+      rooms: {
+        nodes: [{ room: { id: roomId }, incremental: true, timeline: { edges: sent.map((id) => ({ node: { id } })) } }],
+      },
+      left: [{ roomId: left }],
+      invites: [{ room: { id: invited } }],
+    };
+    for (const { address } of [server, second]) {
+      const there = new Client(address, ann.token, ann.userId, ann.deviceId);
+      expect(await sync(there, { stream })).toMatchObject(expected);
+    }
+    await second.close();
   });
 
   test("[SYN-2] more than limit new events give a fresh page with whole state; exactly limit don't", async () => {

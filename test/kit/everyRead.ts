@@ -151,7 +151,7 @@ export const everyRead: Record<string, Read> = {
   memberships: (connection) => rooms.membershipsOf(connection, largeRoom, [reader, "@member51:localhost"]),
   "rooms of a user of one": (connection, head) => rooms.roomsOfUserAt(connection, "@member51:localhost", head),
   "a sync of a user of one room": (connection, head) =>
-    rooms.roomsOfUserSince(connection, "@member51:localhost", head, head - 100),
+    rooms.roomsOfUserSince(connection, "@member51:localhost", { position: head, since: head - 100, changed: null }),
   "an alias": (connection) => rooms.roomOfAlias(connection, "#alias10:localhost"),
   "markers of users": (connection) =>
     markers.markersOfUsers(
@@ -186,7 +186,10 @@ export const wholeReads: Record<string, Read> = {
     markers.countMarkers(connection, { viewer: reader, roomId: largeRoom, until: head, kinds: ["read"] }),
   "unread of the large room": (connection) => markers.countUnread(connection, reader, [view(largeRoom)]),
   "rooms of a user of all": (connection, head) => rooms.roomsOfUserAt(connection, reader, head),
-  "a sync of a user of all rooms": (connection, head) => rooms.roomsOfUserSince(connection, reader, head, head - 100),
+  "a sync of a user of all rooms": (connection, head) =>
+    rooms.roomsOfUserSince(connection, reader, { position: head, since: head - 100, changed: null }),
+  "a sync of a user of all rooms with news in one": (connection, head) =>
+    rooms.roomsOfUserSince(connection, reader, { position: head, since: head - 100, changed: [largeRoom] }),
   "a user's rooms counted": (connection) => rooms.countRoomsOfUser(connection, reader, ["join"]),
   "children counted of the popular one": (connection, head) =>
     relations.countChildren(connection, [{ parentId: idAt(popular), spans }], head),
@@ -263,6 +266,7 @@ export const indexesOfReads: Record<string, string> = {
   "unread of the large room": "event_room_id_major_minor_key",
   "rooms of a user of all": "membership_period_pkey",
   "a sync of a user of all rooms": "event_room_id_major_minor_key membership_period_pkey",
+  "a sync of a user of all rooms with news in one": "event_room_id_major_minor_key membership_period_pkey",
   "a user's rooms counted": "",
   "children counted of the popular one": "event_event_id_key relation_parent_id_major_minor_idx",
   "a replay": "event_inserted event_pkey event_room_id_major_minor_key event_updates membership_period_pkey",

@@ -6,5 +6,5 @@ import type { Head } from "../sync/head.ts";
 export interface Reading {
   connection: Connection;
   tokens: Tokens;
-  head: Pick<Head, "position" | "reached">;
+  head: Pick<Head, "position" | "reached" | "after">;
 }

@@ -14,6 +14,9 @@ import type { Reading } from "../reading/reading.ts";
 import { listsMarkers } from "./wish.ts";
 import { readSince, successor, type Since } from "./difference.ts";
 
+/** The rooms of a user are compared with up to this many that changed; beyond, all of them are looked at. */
+const maxChanged = 200;
+
 export interface InitialSyncArguments {
   stream?: string | null;
   filter?: string | null;
@@ -71,8 +74,17 @@ export async function initialSync(
 async function roomsAt(reading: Reading, sync: Omit<InitialSync, "rooms">, position: number): Promise<RoomAt[]> {
   const { requester, since, filter } = sync;
   const only = since.token.rooms === null ? null : new Set(since.token.rooms);
-  const rooms = await roomsOfUserSince(reading.connection, requester.userId, position, since.position);
+  const request = { position, since: since.position, changed: changedRooms(reading, since) };
+  const rooms = await roomsOfUserSince(reading.connection, requester.userId, request);
   return rooms.filter(({ roomId }) => (only === null || only.has(roomId)) && passes(filter.selection.rooms, roomId));
+}
+
+/** Rooms in which anything happened since; null where memory doesn't reach back so far, or they are many. */
+function changedRooms({ head }: Reading, { position }: Since): string[] | null {
+  const events = position === null ? null : head.after(position);
+  if (events === null) return null;
+  const rooms = new Set(events.map((event) => event.roomId));
+  return rooms.size > maxChanged ? null : [...rooms];
 }
 
 /** The token for the event stream and the next sync. [STR-1] */

@@ -17,6 +17,7 @@ import { TypingBoard } from "./domain/live/typing.ts";
 import { createPasswords } from "./domain/passwords.ts";
 import { createPolicy } from "./domain/policy/policy.ts";
 import { createReview } from "./domain/policy/review.ts";
+import { KnownViews } from "./domain/reading/views.ts";
 import { createEventStream } from "./domain/sync/eventStream.ts";
 import { createHead } from "./domain/sync/head.ts";
 import { HearthError } from "./model/errors.ts";
@@ -143,7 +144,7 @@ export async function createApp({ config, database, clock, ids, fetch, log }: Ap
     capabilities,
     tokens,
     signer,
-    reading: { connection: reader, tokens, head },
+    reading: { connection: reader, tokens, head, views: new KnownViews() },
     turn: config.turn,
     server: {
       name: serverName,

@@ -21,6 +21,8 @@ export interface RoomView {
   spans: Span[];
   /** The position whose state the viewer sees: null is the present; ex-members see the room as they left it. */
   until: number | null;
+  /** What all this was made of: while the store says the same, it holds. */
+  madeOf: string;
 }
 
 /** A user in a room. */

@@ -6,7 +6,13 @@ import type { Pace } from "../model/pace.ts";
 export type Batched = <Key, Value, Name = Key>(
   load: (keys: readonly Key[]) => Promise<readonly Value[]>,
   nameOf?: (key: Key) => Name,
-) => { load(key: Key): Promise<Value> };
+) => Loader<Key, Value>;
+
+export interface Loader<Key, Value> {
+  load(key: Key): Promise<Value>;
+  /** Answers a key with what is known already, if it remembers at all. */
+  prime(key: Key, value: Value): void;
+}
 
 /**
  * Loaders that answer a repeated key from memory, or don't. While pieces of paced work are under way they wait, so that
@@ -21,9 +27,11 @@ export function batching(pace: Pace, { remember }: { remember: boolean }): Batch
   function lazily<Key, Value, Name = Key>(
     load: (keys: readonly Key[]) => Promise<readonly Value[]>,
     nameOf?: (key: Key) => Name,
-  ): { load(key: Key): Promise<Value> } {
+  ): Loader<Key, Value> {
     let loader: DataLoader<Key, Value, Name> | null = null;
-    return { load: (key: Key) => (loader ??= new DataLoader(load, { ...options, cacheKeyFn: nameOf })).load(key) };
+    const made = (): DataLoader<Key, Value, Name> =>
+      (loader ??= new DataLoader(load, { ...options, cacheKeyFn: nameOf }));
+    return { load: (key) => made().load(key), prime: (key, value) => void made().prime(key, value) };
   }
   return lazily;
 }

@@ -1,13 +1,14 @@
 import type { Domain } from "../domain/domain.ts";
 import type { Origin } from "../domain/accounts.ts";
+import type { RoomAccess } from "../domain/reading/views.ts";
 import { HearthError } from "../model/errors.ts";
 import { actedFrom, type StoredEvent } from "../model/event.ts";
 import { Pace } from "../model/pace.ts";
 import type { Requester } from "../model/requester.ts";
 import type { ServerShape } from "../model/server.ts";
-import type { Context, Loaders } from "../schema/context.ts";
+import type { Context } from "../schema/context.ts";
 import { batching, type Batched } from "./batching.ts";
-import { createLoaders } from "./loaders.ts";
+import { createLoaders, type RequestLoaders } from "./loaders.ts";
 import { syncLoaders, type SyncLoaders } from "./syncLoaders.ts";
 
 /**
@@ -23,7 +24,7 @@ class ResolverContext implements Context {
   #requester: Requester | null;
   /** Subscriptions outlive their loaders' memory, so they batch without remembering. */
   #remember: boolean;
-  #load: Loaders | null = null;
+  #load: RequestLoaders | null = null;
   #sync: SyncLoaders | null = null;
   #pace: Pace | null = null;
 
@@ -53,7 +54,7 @@ class ResolverContext implements Context {
     return (this.#pace ??= new Pace());
   }
 
-  get load(): Loaders {
+  get load(): RequestLoaders {
     if (this.#load === null) {
       const { requester } = this;
       this.#load = createLoaders(this.domain, () => demanded(requester), this.#batched());
@@ -111,11 +112,11 @@ class SharedContext extends ResolverContext {
     return false;
   }
 
-  override get load(): Loaders {
+  override get load(): RequestLoaders {
     return (this.#shared ??= createLoaders(this.domain, () => this.requester, batching(this.pace, { remember: true })));
   }
 
-  #shared: Loaders | null = null;
+  #shared: RequestLoaders | null = null;
 
   override loadAnew(): void {}
 }
@@ -136,6 +137,11 @@ export function createSharedContext(domain: Domain): Context {
 /** Forgets what was loaded: what follows sees what was changed, as the requester of now. */
 export function loadAnew(context: Context): void {
   (context as ResolverContext).loadAnew();
+}
+
+/** Takes what is known already of the requester's access to a room, so that nothing of the request reads it again. */
+export function knowRoom(context: Context, access: RoomAccess): void {
+  (context as ResolverContext).load.know(access);
 }
 
 /** The domain behind a context. */

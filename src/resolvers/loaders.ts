@@ -27,8 +27,13 @@ import type { Loaders, StateOf } from "../schema/context.ts";
 
 type StateArguments = Parameters<Loaders["stateConnection"]>[1];
 
+/** The loaders of a request, which may be told what was read without them. */
+export interface RequestLoaders extends Loaders {
+  know(access: RoomAccess): void;
+}
+
 /** The loaders of one request, see `Loaders`; `signedIn` gives the viewer of whatever needs one, or throws. */
-export function createLoaders(domain: Domain, signedIn: () => Requester, batched: Batched): Loaders {
+export function createLoaders(domain: Domain, signedIn: () => Requester, batched: Batched): RequestLoaders {
   const { reading } = domain;
 
   const access = batched<string, RoomAccess | null>(async (roomIds) => {
@@ -125,6 +130,7 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
   const room = async (roomId: string): Promise<RoomView | null> => (await access.load(roomId))?.view ?? null;
 
   return {
+    know: (known) => access.prime(known.roomId, known),
     room,
     membership: async (roomId) => (await access.load(roomId))?.membership ?? null,
     event: (eventId) => events.load(eventId),

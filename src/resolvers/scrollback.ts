@@ -1,7 +1,7 @@
 import { changedSince } from "../domain/reading/changed.ts";
 import { stateConnection } from "../domain/reading/roomStates.ts";
 import { successor } from "../domain/sync/difference.ts";
-import { scrollback, type Scrollback as ScrollbackShape } from "../domain/sync/scrollback.ts";
+import { recalledScrollback, scrollback, type Scrollback as ScrollbackShape } from "../domain/sync/scrollback.ts";
 import { isRoomId } from "../model/ids.ts";
 import { roomNotFound } from "../model/errors.ts";
 import type { RoomView } from "../model/room.ts";
@@ -9,7 +9,7 @@ import { builder, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { EventConnection, Room } from "../schema/refs.ts";
-import { domainOf, signedIn } from "./context.ts";
+import { domainOf, knowRoom, signedIn } from "./context.ts";
 import { FilterInput } from "./filters.ts";
 
 const Scrollback = builder.objectRef<ScrollbackShape>("Scrollback").implement({
@@ -89,8 +89,16 @@ builder.queryField("scrollback", (t) =>
     // Its events are counted as a page of 50.
     complexity: ({ first, last }) => ({ field: 1, multiplier: Math.max(1, (first ?? last ?? 20) / 50) }),
     async resolve(_root, { roomId, ...args }, context) {
+      const requester = signedIn(context);
+      const { reading } = domainOf(context);
+      const recalled = await recalledScrollback(reading, requester, roomId, args);
+      if (recalled !== null) {
+        knowRoom(context, recalled.access);
+        return recalled.opened;
+      }
       const view = await visibleRoom(roomId, context);
-      return scrollback(domainOf(context).reading, signedIn(context), view, args);
+      reading.views.remember(view);
+      return scrollback(reading, requester, view, args);
     },
   }),
 );

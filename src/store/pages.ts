@@ -1,10 +1,12 @@
 import type { StoredEvent } from "../model/event.ts";
 import { groupBy } from "../model/groupBy.ts";
 import { comparePlaces, justAfter, type Place } from "../model/order.ts";
+import type { UserId } from "../model/ids.ts";
 import type { Span } from "../model/room.ts";
 import { exactTexts, passes, type Patterns } from "../model/patterns.ts";
 import { exactTypes, takesAllTypes, type Selection } from "../model/selection.ts";
 import { query, type Connection } from "./database.ts";
+import { historyText } from "./rooms.ts";
 import { eventList, eventsOfJson, listedColumns } from "./rows.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
 import {
@@ -39,6 +41,8 @@ export interface PagesRequest {
   direction: "before" | "after";
   limit: number;
   selection: Selection;
+  /** The reader, where the page of one room is to say what decides what they may see of it. */
+  reader?: UserId;
 }
 
 /** A page as it came from the store: read into events only when somebody looks, since a sync has a thousand of them. */
@@ -48,6 +52,8 @@ export interface EventPage {
   /** Up to `limit` events, oldest first. */
   count: number;
   events(): StoredEvent[];
+  /** See `historyText`: as it stood when the events were read. Null where it wasn't asked for, or nothing was found. */
+  history: string | null;
 }
 
 /** One index probe: a span of a room, of one type, or one type of one sender, if the page is looked for by those. */
@@ -68,20 +74,18 @@ type Way = "order" | "type" | "sender";
  */
 export async function eventPages(connection: Connection, request: PagesRequest): Promise<EventPage[]> {
   const probes = await probesOf(connection, request);
-  const pages: EventPage[] = request.rooms.map(() => ({ more: false, count: 0, events: () => [] }));
+  const pages: EventPage[] = request.rooms.map(() => ({ more: false, count: 0, events: () => [], history: null }));
   for (const way of ["order", "type", "sender"] as const) {
     if (probes[way].length === 0) continue;
-    for (const { n, count, events } of await findPages(connection, way, probes[way], request)) {
-      pages[n] = pageOf(count, events, request);
-    }
+    for (const found of await findPages(connection, way, probes[way], request)) pages[found.n] = pageOf(found, request);
   }
   return pages;
 }
 
-function pageOf(count: number, json: string, { limit, direction }: PagesRequest): EventPage {
+function pageOf({ count, events: json, history }: FoundPage, { limit, direction }: PagesRequest): EventPage {
   const more = count > limit;
   return {
-    more,
+    ...{ more, history },
     count: Math.min(count, limit),
     events() {
       const events = eventsOfJson(json).slice(0, limit);
@@ -200,6 +204,7 @@ interface FoundPage {
   count: number;
   /** As `eventsOfJson` reads them, the nearest to where the page begins first. */
   events: string;
+  history: string | null;
 }
 
 function findPages(
@@ -210,17 +215,18 @@ function findPages(
 ): Promise<FoundPage[]> {
   const parameters = new Parameters();
   const gathered = `count(*)::integer AS count, ${eventList("found")} AS events`;
+  const history = request.reader === undefined ? "NULL" : historyOf(request.rooms[0]!, request.reader, parameters);
   // A room with one probe, as most have, is a page as it comes; what several find is put in order.
   const alone = new Set(probes.map(({ n }) => n)).size === probes.length;
   return query<FoundPage>(
     connection,
     alone
-      ? `SELECT probe.n, page.* FROM ${unnested(probes, parameters)}
+      ? `SELECT probe.n, page.*, ${history} AS history FROM ${unnested(probes, parameters)}
          CROSS JOIN LATERAL (
            SELECT ${gathered} FROM (${hit(way, request, parameters, listedColumns)}) AS found
          ) AS page WHERE page.count > 0`
       : // What the probes find is carried along whole: each event is looked at once.
-        `SELECT found.n, ${gathered} FROM (
+        `SELECT found.n, ${gathered}, ${history} AS history FROM (
            SELECT event.n, found.*
            FROM (${ranked(way, probes, request, parameters, "event.*")}) AS event
            CROSS JOIN LATERAL (SELECT ${listedColumns} OFFSET 0) AS found
@@ -228,6 +234,10 @@ function findPages(
          ) AS found GROUP BY found.n`,
     ...parameters.values,
   );
+}
+
+function historyOf({ roomId }: RoomRequest, reader: UserId, parameters: Parameters): string {
+  return historyText(parameters.add(roomId, "text"), parameters.add(reader, "text"));
 }
 
 /** One more than asked for, so that it shows whether there is more. A number in the text, so that the planner knows it. */

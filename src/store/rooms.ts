@@ -21,7 +21,6 @@ export interface VisibilityPeriod {
 
 /** A room with all that decides what one user may see of it. */
 export interface RoomHistory {
-  roomId: string;
   creator: string;
   createdAt: Date;
   published: boolean;
@@ -29,40 +28,49 @@ export interface RoomHistory {
   visibilities: VisibilityPeriod[];
 }
 
-/** Rooms that exist, with the periods that decide what this user may see of them; one statement. [EV-9] */
+/**
+ * SQL of all that decides what a user may see of a room, as one text for `historyOfText`; null where there is no such room.
+ * The same text gives the same access, so that it shows whether what was read before still holds. [EV-9]
+ */
+export function historyText(room: string, user: string): string {
+  return `(SELECT json_build_array(room.creator, (extract(epoch FROM room.created_at) * 1000)::float8, room.published,
+      (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'membership', membership,
+         'previous', previous, 'effective', effective) ORDER BY from_position)
+       FROM membership_period AS period WHERE period.room_id = room.room_id AND period.user_id = ${user}),
+      (SELECT json_agg(json_build_object('from', from_position, 'to', to_position,
+         'visibility', coalesce(effective, visibility)) ORDER BY from_position)
+       FROM visibility_period AS period WHERE period.room_id = room.room_id))::text
+    FROM room WHERE room.room_id = ${room} AND room.deleted_at IS NULL)`;
+}
+
+/** What such a text says of a room. */
+export function historyOfText(text: string): RoomHistory {
+  const [creator, createdAt, published, memberships, visibilities] = JSON.parse(text) as [
+    string,
+    number,
+    boolean,
+    MembershipPeriod[] | null,
+    VisibilityPeriod[] | null,
+  ];
+  return {
+    ...{ creator, createdAt: new Date(Math.round(createdAt)), published },
+    ...{ memberships: memberships ?? [], visibilities: visibilities ?? [] },
+  };
+}
+
+/** For rooms that exist, what decides what this user may see of them, as `historyOfText` reads it; one statement. [EV-9] */
 export async function roomHistories(
   connection: Connection,
   userId: string,
   roomIds: readonly string[],
-): Promise<RoomHistory[]> {
-  const rows = await query<{
-    room_id: string;
-    creator: string;
-    created_at: Date;
-    published: boolean;
-    memberships: MembershipPeriod[] | null;
-    visibilities: VisibilityPeriod[] | null;
-  }>(
+): Promise<Map<string, string>> {
+  const rows = await query<{ room_id: string; history: string | null }>(
     connection,
-    `SELECT room.room_id, room.creator, room.created_at, room.published,
-       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position, 'membership', membership,
-          'previous', previous, 'effective', effective) ORDER BY from_position)
-        FROM membership_period AS period WHERE period.room_id = room.room_id AND period.user_id = $1) AS memberships,
-       (SELECT json_agg(json_build_object('from', from_position, 'to', to_position,
-          'visibility', coalesce(effective, visibility)) ORDER BY from_position)
-        FROM visibility_period AS period WHERE period.room_id = room.room_id) AS visibilities
-     FROM room WHERE room.room_id = ANY ($2::text[]) AND room.deleted_at IS NULL`,
+    `SELECT asked.room_id, ${historyText("asked.room_id", "$1")} AS history FROM unnest($2::text[]) AS asked(room_id)`,
     userId,
     roomIds,
   );
-  return rows.map((row) => ({
-    roomId: row.room_id,
-    creator: row.creator,
-    createdAt: new Date(row.created_at),
-    published: row.published,
-    memberships: row.memberships ?? [],
-    visibilities: row.visibilities ?? [],
-  }));
+  return new Map(rows.flatMap(({ room_id, history }) => (history === null ? [] : [[room_id, history]])));
 }
 
 /** What authorisation reads of a room, with the memberships of the users named, all of one moment. Null: no such room. */

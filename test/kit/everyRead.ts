@@ -38,7 +38,15 @@ const states = { selection, viewer: reader, after: null, limit: 100 };
 const eventsOf = (connection: Connection) => events.eventsById(connection, ids);
 const view = (roomId: string): RoomView => ({
   ...visible(roomId),
-  ...{ viewer: reader, creator: reader, createdAt: new Date(0), published: false, membership: "join", until: null },
+  ...{
+    viewer: reader,
+    creator: reader,
+    createdAt: new Date(0),
+    published: false,
+    membership: "join",
+    until: null,
+    madeOf: "",
+  },
 });
 const stateOf = (roomId: string, end: number, since: number | null) => ({
   ...{ roomId, at: end, since, markersUntil: end },
@@ -54,6 +62,8 @@ const replay = { userId: reader, rooms: null, selection, outOfOrder: true, marke
 /** Hot reads that cost the same whatever the size of the data. */
 export const everyRead: Record<string, Read> = {
   "the newest page": (connection, head) => eventPages(connection, { ...page, rooms: [inLarge], head }),
+  "the newest page with what its reader may see": (connection, head) =>
+    eventPages(connection, { ...page, rooms: [inLarge], head, reader }),
   "a page before a place": (connection, head) => eventPages(connection, { ...page, rooms: [inMiddle(head)], head }),
   "a page after a place": (connection, head) =>
     eventPages(connection, { ...page, direction: "after", rooms: [inMiddle(head)], head }),
@@ -207,6 +217,8 @@ export const wholeReads: Record<string, Read> = {
  */
 export const indexesOfReads: Record<string, string> = {
   "the newest page": "event_room_id_major_minor_key event_updates",
+  "the newest page with what its reader may see":
+    "event_room_id_major_minor_key event_updates membership_period_pkey room_pkey visibility_period_pkey",
   "a page before a place": "event_room_id_major_minor_key event_updates",
   "a page after a place": "event_room_id_major_minor_key event_updates",
   "a page of two spans": "event_room_id_major_minor_key event_updates",

@@ -35,11 +35,11 @@ export async function roomPage(
   view: RoomView,
   args: PagingArguments,
   filter: Filter = everything,
-  upTo = reading.head.position,
+  { upTo = reading.head.position, recalled = false }: { upTo?: number; recalled?: boolean } = {},
 ): Promise<EventConnection> {
   const { direction, limit, token } = readPaging(args, filter.definition.limit ?? defaultPage);
   const from = token === null ? null : placeOfToken(reading.tokens, token, view.roomId);
-  const pages = await readPages(reading, { rooms: [{ view, from }], upTo, direction, limit, filter });
+  const pages = await readPages(reading, { rooms: [{ view, from }], upTo, direction, limit, filter, recalled });
   return pages[0]!();
 }
 
@@ -50,7 +50,12 @@ export interface PagesOf {
   direction: "before" | "after";
   limit: number;
   filter: Filter;
+  /** The one room's view is from memory: `OutdatedView` is thrown unless the store says with the page that it holds. */
+  recalled?: boolean;
 }
+
+/** What a reader may see isn't what it was, or nothing was found that would tell. */
+export class OutdatedView extends Error {}
 
 /** A page of each of these rooms, made when it is called for; a fixed number of statements. */
 export async function readPages(reading: Reading, request: PagesOf): Promise<(() => EventConnection)[]> {
@@ -62,12 +67,15 @@ export async function readPages(reading: Reading, request: PagesOf): Promise<(()
 }
 
 /** The pages as the store gives them: how many events they hold shows without reading them. */
-export function findPages({ connection }: Reading, request: PagesOf): Promise<EventPage[]> {
-  const { rooms, upTo, direction, limit, filter } = request;
-  return eventPages(connection, {
+export async function findPages({ connection }: Reading, request: PagesOf): Promise<EventPage[]> {
+  const { rooms, upTo, direction, limit, filter, recalled = false } = request;
+  const pages = await eventPages(connection, {
     rooms: rooms.map(({ view, from }) => ({ roomId: view.roomId, spans: spansFor(view, filter), from })),
     ...{ head: upTo, direction, limit, selection: filter.selection },
+    ...(recalled ? { reader: rooms[0]!.view.viewer } : {}),
   });
+  if (recalled && pages[0]!.history !== rooms[0]!.view.madeOf) throw new OutdatedView();
+  return pages;
 }
 
 /** What of a room can be on a page: nothing, if the filter leaves the whole room out. */

@@ -1,12 +1,14 @@
-import { badInput } from "../../model/errors.ts";
+import { badInput, HearthError } from "../../model/errors.ts";
 import type { EventConnection } from "../../model/connection.ts";
 import type { Filter, FilterInput } from "../../model/filter.ts";
+import type { RoomId } from "../../model/ids.ts";
 import { readPaging, type PagingArguments } from "../../model/paging.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { RoomView } from "../../model/room.ts";
 import { readFilter } from "../filters.ts";
-import { defaultPage, findPages, roomPage } from "../reading/pages.ts";
+import { defaultPage, findPages, OutdatedView, roomPage } from "../reading/pages.ts";
 import type { Reading } from "../reading/reading.ts";
+import type { RoomAccess } from "../reading/views.ts";
 import { demandRoom, differences, readSince, type Since } from "./difference.ts";
 
 export interface ScrollbackArguments extends PagingArguments {
@@ -37,6 +39,7 @@ export async function scrollback(
   requester: Requester,
   view: RoomView,
   args: ScrollbackArguments,
+  { recalled = false } = {},
 ): Promise<Scrollback> {
   const place = given(args.after) ? "after" : given(args.before) ? "before" : null;
   if (given(args.stream) && place !== null) throw badInput("stream", `can't go together with ${place}`);
@@ -47,13 +50,37 @@ export async function scrollback(
   const { position } = reading.head;
   const opened = { view, since, filter, stateFilter, position };
   if (since.position === null) {
-    return { ...opened, incremental: false, events: await roomPage(reading, view, args, filter, position) };
+    return {
+      ...opened,
+      incremental: false,
+      events: await roomPage(reading, view, args, filter, { upTo: position, recalled }),
+    };
   }
   const { limit } = readPaging(args, filter.definition.limit ?? defaultPage);
   const request = { upTo: position, limit, filter };
   const [difference] = await differences(reading, [{ view, since: since.position }], request);
   const events = difference!.timeline();
   return { ...opened, incremental: difference!.incremental, events: await withPrevious(reading, view, events, opened) };
+}
+
+/**
+ * The same by what is remembered of who may see what, in one statement instead of two. Null where nothing is remembered, or
+ * where it doesn't hold any more: then it has to be read anew, which finds what is wrong with the arguments, too. [EV-9]
+ */
+export async function recalledScrollback(
+  reading: Reading,
+  requester: Requester,
+  roomId: RoomId,
+  args: ScrollbackArguments,
+): Promise<{ access: RoomAccess; opened: Scrollback } | null> {
+  const access = given(args.stream) ? null : reading.views.recall(requester.userId, roomId);
+  if (access === null || access.view === null) return null;
+  try {
+    return { access, opened: await scrollback(reading, requester, access.view, args, { recalled: true }) };
+  } catch (error) {
+    if (error instanceof OutdatedView || error instanceof HearthError) return null;
+    throw error;
+  }
 }
 
 function given(argument: string | null | undefined): boolean {

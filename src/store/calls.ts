@@ -1,5 +1,5 @@
 import type { Call, CallEndReason, CallParty, CallState } from "../model/call.ts";
-import { query, type Connection } from "./database.ts";
+import { isFound, query, type Connection } from "./database.ts";
 
 interface CallRow {
   call_id: string;
@@ -77,11 +77,11 @@ export async function liveCallsOf(
   return found.sort((a, b) => a.createdAt - b.createdAt);
 }
 
-/** Up to `limit` calls whose invite lapsed at some time up to `now`, the first to lapse first. [VOIP-5] */
-export function lapsedCalls(connection: Connection, now: Date, limit: number): Promise<Call[]> {
+/** Up to `limit` calls whose invite lapsed up to `now`, in milliseconds since the epoch; the first to lapse first. [VOIP-5] */
+export function lapsedCalls(connection: Connection, now: number, limit: number): Promise<Call[]> {
   return calls(
     connection,
-    `SELECT ${callColumns} FROM call WHERE expires_at <= $1::timestamptz ORDER BY expires_at LIMIT $2::integer`,
+    `SELECT ${callColumns} FROM call WHERE expires_at <= to_timestamp($1::float8 / 1000) ORDER BY expires_at LIMIT $2::integer`,
     now,
     limit,
   );
@@ -97,16 +97,19 @@ export async function nextLapse(connection: Connection): Promise<number | null> 
   return row ? Math.round(row.at) : null;
 }
 
-/** Calls that go on though the caller isn't in the room any more, or the callee neither in it nor invited; of all rooms, or of these. */
+/**
+ * Calls that go on though the caller isn't in the room any more, or the callee neither in it nor invited: of these rooms,
+ * or of all.
+ */
 export function desertedCalls(connection: Connection, roomIds: readonly string[] | null): Promise<Call[]> {
   const present = (user: string, memberships: string): string =>
-    `EXISTS (SELECT FROM member WHERE member.room_id = call.room_id AND member.user_id = ${user} AND membership IN (${memberships}))`;
-  return calls(
-    connection,
-    `SELECT ${callColumns} FROM call WHERE state <> 'ENDED' AND ($1::text[] IS NULL OR room_id = ANY ($1::text[]))
-       AND NOT (${present("call.caller", "'join'")} AND ${present("call.callee", "'join', 'invite'")})`,
-    roomIds,
-  );
+    isFound(
+      `FROM member WHERE member.room_id = call.room_id AND member.user_id = ${user} AND membership IN (${memberships})`,
+    );
+  const deserted = `SELECT ${callColumns} FROM call WHERE state <> 'ENDED'
+    AND NOT (${present("call.caller", "'join'")} AND ${present("call.callee", "'join', 'invite'")})`;
+  if (roomIds === null) return calls(connection, deserted);
+  return calls(connection, `${deserted} AND room_id = ANY ($1::text[])`, roomIds);
 }
 
 /** Changes who answered or rejected; see `set_call_parties` in the migrations. False when the call was moved meanwhile. */

@@ -3,6 +3,7 @@ import { startApp, type TestApp } from "../kit/app.ts";
 import { answer, askSignal, callOf, codeOf, offer, place, roomOfTwo, signal } from "../kit/calls.ts";
 import { Client } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
+import { newKey, prepare, signed } from "../kit/signing.ts";
 
 let server: TestApp;
 /** The caller's two devices. */
@@ -289,6 +290,41 @@ describe("signals sent as plain messages", () => {
     });
     expect((await callOf(alice, callId)).parties).toMatchObject([{ deviceId: "mobile", rejected: false }]);
   });
+});
+
+test("[ACT-13] [VOIP-9] a signed signal is one like all others", async () => {
+  const roomId = await roomOfTwo(alice, bob);
+  const sign = async (client: Client, message: object) => {
+    const prepared = await prepare(client, roomId, message);
+    const signatures = await signed(client, await newKey(), prepared);
+    const input = { prepared: prepared.prepared, signatures };
+    const { sendPreparedMessage } = await client.do<{
+      sendPreparedMessage: { event: { id: string; content: object } };
+    }>(`mutation ($input: SendPreparedMessageInput!) { sendPreparedMessage(input: $input) { event { id content } } }`, {
+      input,
+    });
+    expect(sendPreparedMessage.event.content).toEqual(prepared.json["content"]);
+    return sendPreparedMessage.event.id;
+  };
+  const invite = await sign(alice, { type: "m.call.invite", content: { custom: { offer, lifetime: 60_000 } } });
+  const callId = invite.replace("$", "call_");
+  expect(await callOf(bob, callId)).toMatchObject({ state: "RINGING" });
+  await sign(bob, { type: "m.call.answer", content: { custom: { answer } }, updates: invite });
+  expect(await callOf(bob, callId)).toMatchObject({ state: "ANSWERED", parties: [{ deviceId: "mobile", answer }] });
+});
+
+test("[VOIP-3] however much was signalled, whoever is in a call can hang up", async () => {
+  const roomId = await roomOfTwo(alice, bob);
+  const callId = await place(alice, roomId);
+  const updates = inviteOf(callId);
+  const found = { type: "m.call.candidates", content: { custom: { candidates: [candidate] } }, updates };
+  for (let n = 0; n < 10; n++) {
+    await alice.do("mutation ($input: SendMessagesInput!) { sendMessages(input: $input) { events { id } } }", {
+      input: { roomId, messages: Array(100).fill(found) },
+    });
+  }
+  expect(await codeOf(alice, "sendCallCandidates", { callId, candidates: [candidate] })).toBe("BAD_INPUT");
+  expect((await signal(alice, "hangupCall", { callId })).call.state).toBe("ENDED");
 });
 
 describe("[VOIP-7] glare", () => {

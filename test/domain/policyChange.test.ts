@@ -52,3 +52,20 @@ test("under the append lock the hook isn't asked, but what it said before holds"
   expect(await judge([message], room(), false)).toEqual(changed);
   expect(asked).toBe(1);
 });
+
+test("[VOIP-9] the policy may change what a call's signals say, but not what the call is judged by", () => {
+  const content = { call_id: "call_1", device_id: "phone", answer: { type: "answer", sdp: "v=0" } };
+  const answered: EventDraft = { type: "m.call.answer", sender: alice, content: JSON.stringify(content) };
+  const change = (changed: object) => changedDrafts([answered], { "0": changed }, room(), "localhost");
+  const answer = { type: "answer", sdp: "v=1" };
+  expect(JSON.parse(change({ ...content, answer })[0]!.content!)).toEqual({ ...content, answer });
+  expect(() => change({ ...content, device_id: "tablet" })).toThrow("contents.0.device_id");
+  expect(() => change({ ...content, call_id: "call_2" })).toThrow("contents.0.call_id");
+  expect(() => change({ answer, call_id: "call_1" })).toThrow("contents.0.device_id");
+  expect(() => change({ ...content, answer: {} })).toThrow("contents.0.answer");
+  const ack = { call_id: "call_1", device_id: "phone", accepted_user_id: alice, accepted_device_id: "a" };
+  const acknowledged: EventDraft = { type: "m.call.ack", sender: alice, content: JSON.stringify(ack) };
+  expect(() =>
+    changedDrafts([acknowledged], { "0": { ...ack, accepted_device_id: "b" } }, room(), "localhost"),
+  ).toThrow("contents.0.accepted_device_id");
+});

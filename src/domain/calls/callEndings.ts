@@ -95,7 +95,7 @@ export function watchCallEndings(tools: ActionTools, head: Head, log: Log): Call
   async function endLapsed(): Promise<void> {
     for (;;) {
       const now = clock.now();
-      const lapsed = await lapsedCalls(reader, new Date(now), atOnce);
+      const lapsed = await lapsedCalls(reader, now, atOnce);
       for (const call of lapsed) await endCall(tools, call, "EXPIRED", (current) => hasLapsed(current, clock.now()));
       if (lapsed.length === atOnce) continue;
       const next = (await nextLapse(reader)) ?? Infinity;

@@ -166,7 +166,7 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     rooms: units.some((unit) => unit.newRoom !== null),
     state: drafts.some((draft) => draft.stateKey !== undefined),
     messages: drafts.some((draft) => draft.stateKey === undefined),
-    updates: drafts.some((draft) => draft.updatesId !== undefined),
+    updates: calls.length > 0 || drafts.some((draft) => draft.updatesId !== undefined),
     redactions: drafts.some((draft) => draft.redactsId !== undefined),
     actions: units.some((unit) => unit.action !== null),
     units: unitRows,

@@ -25,12 +25,43 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- The units that were planned before somebody else moved their call, or placed one from the other side. [VOIP-2, VOIP-7]
+CREATE FUNCTION overtaken_signals(batch jsonb) RETURNS integer[] LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(array_agg(move.unit), '{}')
+    FROM jsonb_to_recordset(batch -> 'calls')
+      AS move(unit integer, call text, revision integer, opposing jsonb, room text, caller text)
+    LEFT JOIN LATERAL (SELECT revision FROM call WHERE call_id = move.call LIMIT 1) AS stored ON true
+    WHERE stored.revision IS DISTINCT FROM move.revision OR (move.revision IS NULL AND EXISTS (
+      SELECT FROM call AS other WHERE other.room_id = move.room AND other.state IN ('RINGING', 'ANSWERED')
+        AND other.caller <> move.caller AND NOT move.opposing ? other.call_id)));
+END $$;
+
+-- Places and moves the calls of the units that were accepted; `newest` is the position of the last event of the batch.
+CREATE FUNCTION move_calls(batch jsonb, accepted integer[], newest bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO call (call_id, room_id, caller, caller_device, callee, state, parties, accepted_user, accepted_device,
+    created_at, expires_at, ended_reason, ended_position, revision)
+  SELECT move.call, move.room, move.caller, move.caller_device, move.callee, move.state, move.parties, move.accepted_user,
+    move.accepted_device, to_timestamp(move.created_at / 1000.0), to_timestamp(move.expires_at / 1000.0),
+    move.ended_reason, CASE WHEN move.state = 'ENDED' THEN newest END, coalesce(move.revision, 0) + 1
+  FROM jsonb_to_recordset(batch -> 'calls') AS move(unit integer, call text, revision integer, room text, caller text,
+    caller_device text, callee text, state text, parties text, accepted_user text, accepted_device text,
+    created_at bigint, expires_at bigint, ended_reason text)
+  WHERE move.unit = ANY (accepted) AND move.state IS NOT NULL
+  ON CONFLICT (call_id) DO UPDATE
+  SET state = excluded.state, parties = excluded.parties, accepted_user = excluded.accepted_user,
+    accepted_device = excluded.accepted_device, expires_at = excluded.expires_at, ended_reason = excluded.ended_reason,
+    ended_position = excluded.ended_position, revision = excluded.revision;
+END $$;
+
 -- append_batch again, whole, since functions are replaced as a whole.
 --
 -- Appends a batch of units, each of which stands or falls alone.
 --
 -- batch: {process, units: [unit], events: [event], relations: [relation], markers: [marker], rejections: [rejection],
---   calls: [call] or none}, and booleans that say what there is to do, so that a batch of plain messages takes few statements:
+--   calls: [call] or none, with `updates`}, and booleans that say what there is to do, so that a batch of plain messages takes few statements:
 --   {rooms, state, messages, updates, redactions, actions}
 --   unit      {n, room, version, next, user_id, device_id, action_id, request_hash, answer_ids,
 --              parts: [{action_id, event_id}] or none, creator, created_at, published, alias}; `version` is the room's auth version that the unit was
@@ -61,6 +92,7 @@ DECLARE
   bridged boolean;
   moved jsonb;
   overtaken integer[] := '{}';
+  signalled boolean := false;
 BEGIN
   -- A statement of its own: what follows must see all that the lock's last holder committed.
   PERFORM append_lock();
@@ -78,17 +110,11 @@ BEGIN
         AND edit.redacted_by_id IS NULL AND NOT EXISTS (
           SELECT FROM jsonb_to_recordset(batch -> 'events') AS other(unit integer, redacts text)
           WHERE other.unit = draft.unit AND other.redacts = edit.event_id)));
-  END IF;
 
-  IF jsonb_array_length(batch -> 'calls') > 0 THEN
-    -- Who planned before somebody else moved the call, or placed one from the other side, plans anew. [VOIP-2, VOIP-7]
-    SELECT overtaken || coalesce(array_agg(move.unit), '{}') INTO overtaken
-    FROM jsonb_to_recordset(batch -> 'calls')
-      AS move(unit integer, call text, revision integer, opposing jsonb, room text, caller text)
-    LEFT JOIN LATERAL (SELECT revision FROM call WHERE call_id = move.call LIMIT 1) AS stored ON true
-    WHERE stored.revision IS DISTINCT FROM move.revision OR (move.revision IS NULL AND EXISTS (
-      SELECT FROM call AS other WHERE other.room_id = move.room AND other.state IN ('RINGING', 'ANSWERED')
-        AND other.caller <> move.caller AND NOT move.opposing ? other.call_id));
+    signalled := batch ? 'calls';
+    IF signalled THEN
+      overtaken := overtaken || overtaken_signals(batch);
+    END IF;
   END IF;
 
   SELECT
@@ -267,20 +293,8 @@ BEGIN
     newest := (moved ->> 'newest')::bigint;
   END IF;
 
-  IF jsonb_array_length(batch -> 'calls') > 0 THEN
-    INSERT INTO call (call_id, room_id, caller, caller_device, callee, state, parties, accepted_user, accepted_device,
-      created_at, expires_at, ended_reason, ended_position, revision)
-    SELECT move.call, move.room, move.caller, move.caller_device, move.callee, move.state, move.parties, move.accepted_user,
-      move.accepted_device, to_timestamp(move.created_at / 1000.0), to_timestamp(move.expires_at / 1000.0),
-      move.ended_reason, CASE WHEN move.state = 'ENDED' THEN newest END, coalesce(move.revision, 0) + 1
-    FROM jsonb_to_recordset(batch -> 'calls') AS move(unit integer, call text, revision integer, room text, caller text,
-      caller_device text, callee text, state text, parties text, accepted_user text, accepted_device text,
-      created_at bigint, expires_at bigint, ended_reason text)
-    WHERE move.unit = ANY (accepted) AND move.state IS NOT NULL
-    ON CONFLICT (call_id) DO UPDATE
-    SET state = excluded.state, parties = excluded.parties, accepted_user = excluded.accepted_user,
-      accepted_device = excluded.accepted_device, expires_at = excluded.expires_at, ended_reason = excluded.ended_reason,
-      ended_position = excluded.ended_position, revision = excluded.revision;
+  IF signalled THEN
+    PERFORM move_calls(batch, accepted, newest);
   END IF;
 
   IF newest > previous THEN

@@ -135,8 +135,9 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
   if (isRoomId(id)) return load.room(id);
   if (isEventId(id)) return load.event(id);
   if (inviteIdOf(id) !== null) return load.call(id);
-  const [kind, payload] = id.split("_", 2);
-  const named = opaqueId(payload ?? "");
+  // The payload may hold the character, too.
+  const [kind, ...payload] = id.split("_");
+  const named = opaqueId(payload.join("_"));
   if (kind === "member" && isTexts(named)) {
     const [roomId, userId] = named;
     const room = isRoomId(roomId ?? "") ? await load.room(roomId!) : null;

@@ -20,8 +20,8 @@ export interface Database {
 export interface DatabaseOptions {
   /** Connections of the reading pool; 10 unless given. */
   readers?: number;
-  /** Count statements, which costs a little for each. */
-  countStatements?: boolean;
+  /** Count the statements for which it says so, which costs a little for each. */
+  countStatements?: (text: string) => boolean;
 }
 
 /**
@@ -45,7 +45,8 @@ const transactionLimit = "SELECT set_config(name, '15s', false) FROM pg_settings
 /** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 15 or later. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   let sent = 0;
-  const onStatement = options.countStatements ? () => (sent += 1) : null;
+  const { countStatements: counts } = options;
+  const onStatement = counts === undefined ? null : (text: string) => void (sent += counts(text) ? 1 : 0);
   const readerOptions = serverOptions(plannerSettings);
   const reader = client(url, { max: options.readers ?? 10, options: readerOptions }, onStatement);
   const writerOptions = serverOptions({ ...plannerSettings, ...writerLimits });
@@ -89,11 +90,11 @@ function statementNames(): (statement: { sql: string }) => string {
   };
 }
 
-function client(url: string, pool: pg.PoolConfig, onStatement: (() => void) | null): PrismaClient {
+function client(url: string, pool: pg.PoolConfig, onStatement: ((text: string) => void) | null): PrismaClient {
   const adapter = new PrismaPg({ connectionString: url, ...pool }, { statementNameGenerator: statementNames() });
   if (onStatement === null) return new PrismaClient({ adapter });
   const counted = new PrismaClient({ adapter, log: [{ emit: "event", level: "query" }] });
-  counted.$on("query", onStatement);
+  counted.$on("query", ({ query }) => onStatement(query));
   return counted;
 }
 

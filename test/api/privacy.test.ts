@@ -10,6 +10,8 @@ beforeAll(async () => {
   server = await startApp();
   [alice, mallory] = [await server.user("alice"), await server.user("mallory")];
   stranger = server.stranger();
+  // The first answer tells the session that it began.
+  await mallory.do("{ server { name } }");
 });
 afterAll(async () => {
   expect(server.errors).toEqual([]);
@@ -40,6 +42,8 @@ const ways: Record<string, string> = {
   state:
     'mutation ($room: ID!) { setState(input: { roomId: $room, type: "m.room.name", content: { name: "x" } }) { event { id } } }',
   deleteState: 'mutation ($room: ID!) { deleteState(input: { roomId: $room, type: "m.room.name" }) { event { id } } }',
+  type: "mutation ($room: ID!) { setTyping(input: { roomId: $room, typing: true }) { room { id } } }",
+  call: 'mutation ($room: ID!) { placeCall(input: { roomId: $room, offer: { type: "offer", sdp: "x" } }) { event { id } } }',
   redact: "mutation ($event: ID!) { redactEvent(input: { eventId: $event }) { event { id } } }",
 };
 

@@ -8,7 +8,7 @@ import { RawSocket } from "../transport/live/support/rawSocket.ts";
 const timeoutMs = 1000;
 let server: TestApp;
 beforeAll(async () => {
-  server = await startApp({ mirrors: false, config: { sessionTimeoutMs: timeoutMs } });
+  server = await startApp({ mirrors: false, countAll: true, config: { sessionTimeoutMs: timeoutMs } });
 });
 afterAll(() => server.close());
 

@@ -20,7 +20,8 @@ const startMs = 30_000;
 /** Starts `src/main.ts` with these settings and waits until it serves. */
 export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
   const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts"], {
-    env: { ...inherited(), HEARTH_PORT: "0", HEARTH_LOG_LEVEL: "warn", ...settings },
+    // What readers are sent is looked at event by event; presence comes whenever somebody connects.
+    env: { ...inherited(), HEARTH_PORT: "0", HEARTH_LOG_LEVEL: "warn", HEARTH_PRESENCE: "off", ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(child, "exit");

@@ -19,6 +19,7 @@ const roomSizes = [2, 10, 50, 500];
 /** Rooms that are filled side by side. */
 const parallel = 16;
 const sendsPerSecond = 50;
+const actorCount = 500;
 const send = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { event { id } } }";
 
 export function buildTown(dataDir: string, count: number): Promise<Town> {
@@ -42,7 +43,13 @@ export function buildTown(dataDir: string, count: number): Promise<Town> {
 /** Something that people do so many times a second; `number` counts the times. */
 export interface Pastime {
   rate: number;
-  act(number: number, clients: readonly HttpClient[]): Promise<unknown>;
+  act(number: number, actors: readonly Actor[]): Promise<unknown>;
+}
+
+/** One of the people who do something; they live all over the town. */
+export interface Actor {
+  user: BenchUser;
+  client: HttpClient;
 }
 
 /**
@@ -73,7 +80,10 @@ export async function liveIn(
     }),
   );
   await delay(3000);
-  const clients = users.slice(0, 500).map(({ authorization }) => new HttpClient(server.address, authorization));
+  const step = Math.ceil(users.length / actorCount);
+  const actors = users
+    .filter((_, index) => index % step === 0)
+    .map((user): Actor => ({ user, client: new HttpClient(server.address, user.authorization) }));
   const senders = rooms
     .filter(({ members }) => members.length === 50)
     .slice(0, 20)
@@ -82,7 +92,7 @@ export async function liveIn(
   const latencies: number[] = [];
   let acts = 0;
   let sends = 0;
-  const acting = { rate: pastime.rate, do: () => pastime.act(acts++, clients) };
+  const acting = { rate: pastime.rate, do: () => pastime.act(acts++, actors) };
   const sending = {
     rate: sendsPerSecond,
     async do() {
@@ -101,7 +111,7 @@ export async function liveIn(
     latencies.length = 0;
     chunks = 0;
     const stop = measure(server.pid, server.postgresPid);
-    await during(Math.max(options.seconds, 5), works);
+    await during(Math.max(options.seconds, 10), works);
     const { seconds, node, postgres, load } = stop();
     rows.push({
       ...{ case: name, "server CPU": rounded(node), "postgres CPU": rounded(postgres), "load CPU": rounded(load) },
@@ -112,7 +122,7 @@ export async function liveIn(
     });
   }
   for (const follower of followers) follower.close();
-  for (const client of [...clients, ...senders.map((each) => each.client)]) client.close();
+  for (const { client } of [...actors, ...senders]) client.close();
   return rows;
 }
 

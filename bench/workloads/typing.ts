@@ -19,13 +19,11 @@ export async function typing(options: Options): Promise<Report> {
     const rooms = town.rooms.filter(({ members }) => members.length === size);
     const changes: Pastime = {
       rate: 100,
-      act(number, clients) {
-        // Clients are the first users, and rooms hold users in their order.
-        const index = number % clients.length;
-        const user = town.users[index]!;
+      act(number, actors) {
+        const { user, client } = actors[number % actors.length]!;
         const { roomId } = rooms.find(({ members }) => members.includes(user))!;
-        const typing = Math.floor(number / clients.length) % 2 === 0;
-        return clients[index]!.post(JSON.stringify({ query: document, variables: { roomId, typing } }));
+        const typing = Math.floor(number / actors.length) % 2 === 0;
+        return client.post(JSON.stringify({ query: document, variables: { roomId, typing } }));
       },
     };
     rows.push(...(await liveIn(server, town, changes, options)).map((row) => ({ rooms: size, ...row })));

@@ -99,7 +99,7 @@ export function createPresence(options: PresenceOptions): Presence {
     const roomsOfAway = away.length === 0 ? new Map<string, string[]>() : await joinedRooms(connection, away);
     for (const { userId, others, own } of users.map(newsOf).filter((each) => each !== null)) {
       const rooms = stream.roomsOf(userId) ?? roomsOfAway.get(userId) ?? [];
-      if (others !== null) stream.offerToRooms(rooms, others, { except: userId, largest });
+      if (others !== null) stream.offerToRooms(rooms, others, { except: userId, largest, byAndBy: true });
       stream.offerToUser(userId, own);
       await pace.turn();
     }

@@ -10,6 +10,7 @@ import { Audience, LoneObserver } from "./audience.ts";
 import { everything } from "../filters.ts";
 import { Follower } from "./follower.ts";
 import type { Head } from "./head.ts";
+import { Trickle } from "./trickle.ts";
 import { Turns } from "./turns.ts";
 import { listsMarkers, Wish } from "./wish.ts";
 
@@ -30,11 +31,19 @@ export interface EventStream {
   roomsOf(userId: string): Iterable<string> | null;
   /**
    * Gives an ephemeral event to who is joined to any of these rooms and wants it: but for one user, and not by way of
-   * rooms in which more users than `largest` have streams open. [EVS-12]
+   * rooms in which more users than `largest` have streams open. Those who are told of it `byAndBy` have it within about a
+   * second, and whatever came for them meanwhile with it. [EVS-12]
    */
-  offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: { except?: string; largest?: number }): void;
+  offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: Offering): void;
   /** Gives an ephemeral event to the user's own streams, where they want it. [EVS-12] */
   offerToUser(userId: string, event: EphemeralEvent): void;
+}
+
+/** To whom an ephemeral event goes, and how soon. */
+interface Offering {
+  except?: string;
+  largest?: number;
+  byAndBy?: boolean;
 }
 
 export interface EventStreamOptions {
@@ -65,6 +74,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   /** Tokens that were revoked lately: a stream may be asked for with one that held a moment ago. */
   const revoked = new LRUCache<string, Error>({ max: 10_000 });
   const turns = new Turns();
+  const trickle = new Trickle();
   let closing = false;
 
   head.onPassed((events, to) => {
@@ -149,18 +159,24 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     shutDown() {
       closing = true;
       clearInterval(freshener);
+      trickle.close();
       for (const follower of open) follower.end(null);
     },
     count: () => open.size,
     roomsOf: (userId) => audience.roomsOf(userId),
-    offerToRooms(roomIds, event, { except, largest = Infinity } = {}) {
+    offerToRooms(roomIds, event, { except, largest = Infinity, byAndBy = false } = {}) {
       for (const follower of audience.inRooms(roomIds, largest)) {
-        if (follower.base.userId !== except && follower.wish.wantsEphemeral(event)) follower.offerEphemeral(event);
+        if (follower.base.userId === except || !follower.wish.wantsEphemeral(event)) continue;
+        follower.offerEphemeral(event);
+        if (byAndBy) trickle.add(follower);
+        else follower.wake();
       }
     },
     offerToUser(userId, event) {
       for (const follower of audience.of(userId)) {
-        if (follower.wish.wantsEphemeral(event)) follower.offerEphemeral(event);
+        if (!follower.wish.wantsEphemeral(event)) continue;
+        follower.offerEphemeral(event);
+        follower.wake();
       }
     },
   };

@@ -69,12 +69,16 @@ export class Follower {
     this.#wake();
   }
 
-  /** Takes an ephemeral event that it wants, in place of an older one of the same id. */
+  /** Takes an ephemeral event that it wants, in place of an older one of the same id; it takes a `wake` to be told of it. */
   offerEphemeral(event: EphemeralEvent): void {
     if (this.#ended) return;
     this.#ephemeral ??= new Map();
     this.#ephemeral.set(event.eventId, event);
-    this.#wake();
+  }
+
+  /** Whoever waits for a step is told that there is one, if there is. */
+  wake(): void {
+    if (this.#ephemeral !== null) this.#wake();
   }
 
   /** Everything up to this position has been offered. */

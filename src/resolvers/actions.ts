@@ -1,12 +1,11 @@
 import type { InputObjectRef, ObjectRef } from "@pothos/core";
 import type { ActionTools } from "../domain/actions/act.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { roomNotFound } from "../model/errors.ts";
 import type { Requester } from "../model/requester.ts";
-import type { RoomView } from "../model/room.ts";
 import { builder, type Types } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Room, StateEvent } from "../schema/refs.ts";
+import { roomOf } from "../schema/room.ts";
 import { domainOf, loadAnew, signedIn } from "./context.ts";
 
 /** What an action gave, and the action id that it was asked for with. */
@@ -32,13 +31,6 @@ export async function run<Result>(
   const result = await action(domain.tools, requester, input);
   loadAnew(context);
   return result;
-}
-
-/** The room of an event that the requester just made, or `NOT_FOUND` where they can't see it any more. */
-export async function roomOf(event: StoredEvent, context: Context): Promise<RoomView> {
-  const room = await context.load.room(event.roomId);
-  if (room === null) throw roomNotFound();
-  return room;
 }
 
 /** The fields that most payloads of state actions share. */

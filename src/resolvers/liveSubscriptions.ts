@@ -6,6 +6,7 @@ import type { PresenceShape } from "../model/presence.ts";
 import { builder } from "../schema/builder.ts";
 import { Presence } from "../schema/presence.ts";
 import { Room, User } from "../schema/refs.ts";
+import { roomOf } from "../schema/room.ts";
 import { domainOf, loadAnew, signedIn } from "./context.ts";
 import { streamValues } from "./streamValues.ts";
 
@@ -20,7 +21,7 @@ const maxNamed = 100;
 const TypingNotice = builder.objectRef<Notice>("TypingNotice").implement({
   description: "Who is typing in a room now: all of them, or nobody any more. [TYP-1]",
   fields: (t) => ({
-    room: t.field({ type: Room, resolve: async ({ roomId }, _args, context) => (await context.load.room(roomId))! }),
+    room: t.field({ type: Room, resolve: (notice, _args, context) => roomOf(notice, context) }),
     users: t.field({
       type: [User],
       resolve: ({ userIds }) => userIds.map((userId) => ({ kind: "USER" as const, userId })),

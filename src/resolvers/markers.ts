@@ -1,10 +1,10 @@
 import { setMarker } from "../domain/actions/setMarker.ts";
-import { roomNotFound } from "../model/errors.ts";
 import type { Marker as MarkerShape } from "../model/marker.ts";
 import { builder } from "../schema/builder.ts";
 import { MarkerKind } from "../schema/enums.ts";
 import { Marker } from "../schema/marker.ts";
 import { Room } from "../schema/refs.ts";
+import { roomOf } from "../schema/room.ts";
 import { run } from "./actions.ts";
 
 const SetMarkerInput = builder.inputType("SetMarkerInput", {
@@ -32,11 +32,7 @@ const SetMarkerPayload = builder
       }),
       room: t.field({
         type: Room,
-        async resolve({ marker }, _args, context) {
-          const room = await context.load.room(marker.roomId);
-          if (room === null) throw roomNotFound();
-          return room;
-        },
+        resolve: ({ marker }, _args, context) => roomOf(marker, context),
       }),
       actionId: t.exposeString("actionId", { nullable: true }),
     }),

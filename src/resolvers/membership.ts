@@ -8,7 +8,8 @@ import { unbanUser } from "../domain/actions/unbanUser.ts";
 import { HearthError } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
 import { Member, Room, StateEvent } from "../schema/refs.ts";
-import { actionField, roomOf, statePayload, type Acted } from "./actions.ts";
+import { roomOf } from "../schema/room.ts";
+import { actionField, statePayload, type Acted } from "./actions.ts";
 
 interface OwnMembershipInput {
   roomId: string;

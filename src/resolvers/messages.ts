@@ -6,7 +6,8 @@ import { eventNotFound } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Event, MessageEvent, Room } from "../schema/refs.ts";
-import { roomOf, run, type Acted, type ActedBatch } from "./actions.ts";
+import { roomOf } from "../schema/room.ts";
+import { run, type Acted, type ActedBatch } from "./actions.ts";
 import { domainOf, signedIn } from "./context.ts";
 
 const TextInput = builder.inputType("TextInput", {

@@ -8,7 +8,7 @@ import { builder, usualPage } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { StateConnection } from "../schema/eventConnection.ts";
 import { EventConnection, Room, StateEvent } from "../schema/refs.ts";
-import { roomOf } from "./actions.ts";
+import { roomOf } from "../schema/room.ts";
 import { domainOf } from "./context.ts";
 
 /** Events of a response that names no number: enough to fill a screen. [JOI-2] */

@@ -3,7 +3,8 @@ import { setState, setStates } from "../domain/actions/setStates.ts";
 import { emptyStateKey } from "../model/event.ts";
 import { builder } from "../schema/builder.ts";
 import { Room, StateEvent } from "../schema/refs.ts";
-import { actionField, roomOf, run, statePayload, type ActedBatch } from "./actions.ts";
+import { roomOf } from "../schema/room.ts";
+import { actionField, run, statePayload, type ActedBatch } from "./actions.ts";
 
 export const StateInput = builder.inputType("StateInput", {
   fields: (t) => ({

@@ -1,6 +1,6 @@
-import { roomNotFound } from "../model/errors.ts";
 import { builder } from "../schema/builder.ts";
 import { Room } from "../schema/refs.ts";
+import { roomOf } from "../schema/room.ts";
 import { domainOf, signedIn } from "./context.ts";
 
 const SetTypingInput = builder.inputType("SetTypingInput", {
@@ -16,14 +16,7 @@ const SetTypingInput = builder.inputType("SetTypingInput", {
 });
 const SetTypingPayload = builder.objectRef<{ roomId: string }>("SetTypingPayload").implement({
   fields: (t) => ({
-    room: t.field({
-      type: Room,
-      async resolve({ roomId }, _args, context) {
-        const room = await context.load.room(roomId);
-        if (room === null) throw roomNotFound();
-        return room;
-      },
-    }),
+    room: t.field({ type: Room, resolve: (payload, _args, context) => roomOf(payload, context) }),
   }),
 });
 

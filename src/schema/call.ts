@@ -1,11 +1,11 @@
 import type { CallParty as CallPartyShape, CallView, TurnServerShape } from "../model/call.ts";
-import { roomNotFound } from "../model/errors.ts";
 import { contentOf, type StoredEvent } from "../model/event.ts";
 import { builder } from "./builder.ts";
 import { SessionDescription } from "./content.ts";
 import { CallEndReason, CallState } from "./enums.ts";
 import { Node } from "./node.ts";
 import { Call, MessageEvent, Room, User } from "./refs.ts";
+import { roomOf } from "./room.ts";
 
 interface Description {
   type: string;
@@ -44,14 +44,7 @@ Call.implement({
   isTypeOf: (value) => "callerDevice" in (value as object),
   fields: (t) => ({
     id: t.exposeID("callId"),
-    room: t.field({
-      type: Room,
-      async resolve({ roomId }, _args, context) {
-        const room = await context.load.room(roomId);
-        if (room === null) throw roomNotFound();
-        return room;
-      },
-    }),
+    room: t.field({ type: Room, resolve: (call, _args, context) => roomOf(call, context) }),
     invite: t.field({ type: MessageEvent, resolve: ({ invite }) => invite }),
     offer: t.field({
       type: SessionDescription,

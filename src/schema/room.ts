@@ -1,4 +1,5 @@
 import type { JoinRule as JoinRuleValue, Membership as MembershipValue } from "../model/content/typed.ts";
+import { roomNotFound } from "../model/errors.ts";
 import { contentOf, type StoredEvent } from "../model/event.ts";
 import { emptyStateKey } from "../model/event.ts";
 import { levelOf, powerLevels } from "../model/power.ts";
@@ -16,6 +17,13 @@ import { profileText } from "./user.ts";
 
 const MemberConnection = connectionType<MemberShape>("Member", Member);
 export const RoomConnection = connectionType<RoomView>("Room", Room);
+
+/** The room of whatever is in one, or `NOT_FOUND` where the viewer can't see it any more. */
+export async function roomOf({ roomId }: { roomId: string }, context: Context): Promise<RoomView> {
+  const room = await context.load.room(roomId);
+  if (room === null) throw roomNotFound();
+  return room;
+}
 
 /** A key of the content of a state slot with the empty key; null when there is none. */
 async function fromState(room: StateOf, type: string, key: string, context: Context): Promise<string | null> {

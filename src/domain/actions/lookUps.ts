@@ -22,15 +22,19 @@ export async function roomDoneIn(
   return event?.roomId ?? null;
 }
 
-/** The room of an event that the action is about, whether or not the requester may see it. Throws `NOT_FOUND`. */
+/**
+ * The room of an event that the action is about, whether or not the requester may see it. Throws `NOT_FOUND`, in the words
+ * of `notFound` where the requester knows it as something else than an event.
+ */
 export async function roomOfEvent(
   tools: ActionTools,
   requester: Requester,
   { eventId, actionId }: { eventId: string; actionId?: string | null | undefined },
+  notFound = eventNotFound,
 ): Promise<string> {
   const [event] = await eventsById(tools.database.reader, [eventId]);
   const roomId = event?.roomId ?? (await roomDoneIn(tools, requester, actionId));
-  if (roomId === null) throw eventNotFound();
+  if (roomId === null) throw notFound();
   return roomId;
 }
 
@@ -38,10 +42,15 @@ export async function roomOfEvent(
  * An event that the user may see as the store is now, else `NOT_FOUND`. For plans: an action that was done before gives
  * its first outcome also to who may see the event no more. [ACT-2, EV-9]
  */
-export async function visibleEvent(connection: Connection, userId: string, eventId: string): Promise<StoredEvent> {
+export async function visibleEvent(
+  connection: Connection,
+  userId: string,
+  eventId: string,
+  notFound = eventNotFound,
+): Promise<StoredEvent> {
   const [event] = await eventsById(connection, [eventId]);
-  if (event === undefined) throw eventNotFound();
+  if (event === undefined) throw notFound();
   const access = await accessToRooms(connection, userId, [event.roomId]);
-  if (!maySee(event, access.get(event.roomId))) throw eventNotFound();
+  if (!maySee(event, access.get(event.roomId))) throw notFound();
   return event;
 }

@@ -3,13 +3,9 @@ import { canonicalJson } from "../../model/canonicalJson.ts";
 import { callNotFound } from "../../model/errors.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import type { Requester } from "../../model/requester.ts";
-import { callsById } from "../../store/calls.ts";
-import type { Connection } from "../../store/database.ts";
-import { eventsById } from "../../store/events.ts";
-import { accessToRooms, maySee } from "../reading/views.ts";
 import { act, type ActionTools } from "./act.ts";
 import { signalDraft } from "./callSignals.ts";
-import { roomDoneIn } from "./lookUps.ts";
+import { roomOfEvent, visibleEvent } from "./lookUps.ts";
 import { appendingMessages } from "./sendMessages.ts";
 
 /**
@@ -29,8 +25,8 @@ export async function sendSignal(
   const { name, type, input } = signal;
   const { userId } = requester;
   const inviteId = inviteIdOf(input.callId);
-  const roomId = inviteId && (await roomOfCall(tools, requester, inviteId, input.actionId));
-  if (inviteId === null || roomId === null) throw callNotFound();
+  if (inviteId === null) throw callNotFound();
+  const roomId = await roomOfEvent(tools, requester, { eventId: inviteId, actionId: input.actionId }, callNotFound);
   const asked = { type, sender: userId, content: canonicalJson(signal.content, ""), updatesId: inviteId };
   const append = appendingMessages(tools, roomId, [signalDraft(tools, requester, asked, "call")], () => "call");
   const [event] = await act(tools, {
@@ -39,27 +35,11 @@ export async function sendSignal(
     input,
     roomId,
     async plan(known, connection) {
-      await mustSee(connection, userId, input.callId, inviteId);
+      const invite = await visibleEvent(connection, userId, inviteId, callNotFound);
+      // Invites that were inserted into the past place no calls.
+      if (invite.type !== "m.call.invite" || invite.insertedAfterId !== null) throw callNotFound();
       return append(known, connection);
     },
   });
   return event!;
-}
-
-async function roomOfCall(
-  tools: ActionTools,
-  requester: Requester,
-  inviteId: string,
-  actionId: string | null | undefined,
-): Promise<string | null> {
-  const [invite] = await eventsById(tools.database.reader, [inviteId]);
-  return invite?.roomId ?? roomDoneIn(tools, requester, actionId);
-}
-
-async function mustSee(connection: Connection, userId: string, callId: string, inviteId: string): Promise<void> {
-  const [call] = await callsById(connection, [callId]);
-  const [invite] = await eventsById(connection, [inviteId]);
-  if (call === undefined || invite === undefined) throw callNotFound();
-  const access = await accessToRooms(connection, userId, [invite.roomId]);
-  if (!maySee(invite, access.get(invite.roomId))) throw callNotFound();
 }

@@ -15,7 +15,7 @@ import type { Context } from "../schema/context.ts";
 import { Call, MessageEvent } from "../schema/refs.ts";
 import { actionField, type Acted } from "./actions.ts";
 import { domainOf, loadAnew, signedIn } from "./context.ts";
-import { SignalSource } from "./signalSource.ts";
+import { Pulled } from "./pulled.ts";
 
 const SessionDescriptionInput = builder.inputType("SessionDescriptionInput", {
   description: "As WebRTC has it: type `offer` or `answer`.",
@@ -150,7 +150,11 @@ builder.subscriptionField("callSignals", (t) =>
     async subscribe(_root, { roomId, callId }, context) {
       const requester = signedIn(context);
       const wish = { roomId: roomId ?? null, callId: callId ?? null };
-      return new SignalSource(await SignalStream.open(domainOf(context), requester, wish));
+      const signals = await SignalStream.open(domainOf(context), requester, wish);
+      return new Pulled(
+        () => signals.next(),
+        () => signals.close(),
+      );
     },
     resolve(signal, _args, context) {
       // A stream outlives what was loaded for its earlier signals.

@@ -5,6 +5,7 @@ import type { Requester } from "../model/requester.ts";
 import type { StreamToken } from "../model/tokens.ts";
 import { readFilter } from "../domain/filters.ts";
 import type { Follower } from "../domain/sync/follower.ts";
+import { Pulled } from "./pulled.ts";
 
 /** What a subscription is made of. */
 interface Wanted<Value> {
@@ -21,68 +22,38 @@ export async function streamValues<Value>(
   domain: Domain,
   requester: Requester,
   { token, filter, first, valuesOf }: Wanted<Value>,
-): Promise<AsyncIterableIterator<Value>> {
+): Promise<Pulled<Value>> {
   const release = domain.sessions.hold(requester);
+  let follower: Follower | null = null;
+  const close = (): void => {
+    if (follower !== null) domain.stream.close(follower);
+    release();
+  };
   try {
     const base: StreamToken = { ...requester, ...token, position: null };
     const options = { filter: readFilter(domain.tokens, null, filter) };
-    const follower = await domain.stream.open(base, requester.tokenId, options);
-    const close = (): void => {
-      domain.stream.close(follower);
-      release();
-    };
-    try {
-      return new StreamValues(follower, close, await first(), valuesOf);
-    } catch (error) {
-      close();
-      throw error;
-    }
+    const opened = (follower = await domain.stream.open(base, requester.tokenId, options));
+    return new Pulled(pull(opened, await first(), valuesOf), close);
   } catch (error) {
-    release();
+    close();
     throw error;
   }
 }
 
-class StreamValues<Value> implements AsyncIterableIterator<Value> {
-  readonly #follower: Follower;
-  readonly #close: () => void;
-  readonly #valuesOf: Wanted<Value>["valuesOf"];
-  #waiting: Value[];
-
-  constructor(follower: Follower, close: () => void, first: Value[], valuesOf: Wanted<Value>["valuesOf"]) {
-    this.#follower = follower;
-    this.#close = close;
-    this.#waiting = first;
-    this.#valuesOf = valuesOf;
-  }
-
-  async next(): Promise<IteratorResult<Value>> {
-    try {
-      for (;;) {
-        if (this.#follower.ended) this.#waiting = [];
-        if (this.#waiting.length > 0) return { done: false, value: this.#waiting.shift()! };
-        const step = await this.#follower.next();
-        if (step === null) return await this.return();
-        this.#waiting = await this.#valuesOf([...step.events, ...step.ephemeral]);
-      }
-    } catch (error) {
-      this.#close();
-      throw error;
+/** Gives the values that wait, then those of the follower's steps as they come; null at its end. */
+function pull<Value>(
+  follower: Follower,
+  first: Value[],
+  valuesOf: Wanted<Value>["valuesOf"],
+): () => Promise<Value | null> {
+  let waiting = first;
+  return async () => {
+    for (;;) {
+      const value = follower.ended ? undefined : waiting.shift();
+      if (value !== undefined) return value;
+      const step = await follower.next();
+      if (step === null) return null;
+      waiting = await valuesOf([...step.events, ...step.ephemeral]);
     }
-  }
-
-  /** Works also while `next` is still waiting, as a generator's wouldn't. */
-  return(): Promise<IteratorResult<Value>> {
-    this.#close();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  throw(error: Error): Promise<IteratorResult<Value>> {
-    this.#close();
-    return Promise.reject(error);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
+  };
 }

@@ -57,7 +57,7 @@ export class Delivery {
     // Who stops listening has seen enough of it.
     this.ended.catch(() => {});
     if (this.#over) return;
-    options.sink.opened(() => options.source.close());
+    options.sink.opened(options.source.close);
     follower.whenReady(this.#deliver);
   }
 

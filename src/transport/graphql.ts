@@ -1,12 +1,7 @@
-import {
-  createYoga,
-  handleStreamOrSingleExecutionResult,
-  isAsyncIterable,
-  type Plugin,
-  type YogaServerInstance,
-} from "graphql-yoga";
+import type { ExecutionResult, GraphQLError } from "graphql";
+import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from "graphql-yoga";
 import type { Log } from "../model/ports.ts";
-import type { Context } from "../schema/context.ts";
+import { Pulled } from "../resolvers/pulled.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
 import { defaultDocument } from "./graphiql.ts";
@@ -30,9 +25,8 @@ export function createGraphQL(operations: Operations, log: Log, endpoint: string
     parserAndValidationCache: false,
     maskedErrors: false,
     plugins: [
-      runOperations(operations, () => graphql),
+      runOperations(operations, log, () => graphql),
       presentErrors(log),
-      presentStreamErrors(log),
       endUnwantedStreams(),
       paceLargeResults(),
     ],
@@ -44,7 +38,7 @@ export function createGraphQL(operations: Operations, log: Log, endpoint: string
 }
 
 /** What yoga made of a request goes the way of all transports. */
-function runOperations(operations: Operations, graphql: () => GraphQL): Plugin<object, OperationSource> {
+function runOperations(operations: Operations, log: Log, graphql: () => GraphQL): Plugin<object, OperationSource> {
   return {
     onParams({ setParamsHandler }) {
       setParamsHandler(async ({ params, request, context: source }) => {
@@ -54,9 +48,11 @@ function runOperations(operations: Operations, graphql: () => GraphQL): Plugin<o
         if (prepared.operation.operation !== "subscription") return operations.run(prepared, source);
         const contextValue = await operations.context(source);
         // By the request in the context, yoga knows a subscription again when it chooses the form of the answer.
-        return graphql()
+        const result = await graphql()
           .getEnveloped(source)
           .subscribe({ ...prepared, contextValue: Object.assign(contextValue, { request }) });
+        if (!isAsyncIterable<ExecutionResult>(result)) return result;
+        return presentedStream(result, (error) => presentError(error, log, source.requestId));
       });
     },
   };
@@ -73,21 +69,27 @@ function presentErrors(log: Log): Plugin<object, OperationSource> {
   };
 }
 
-/** The same for what comes down a stream, and for what ends it; over the WebSocket, too. */
-function presentStreamErrors(log: Log): Plugin<Context> {
-  return {
-    onSubscribe({ args }) {
-      const { requestId } = args.contextValue;
-      return {
-        onSubscribeResult: (payload) =>
-          handleStreamOrSingleExecutionResult(payload, ({ result, setResult }) => {
-            if (!result.errors) return;
-            setResult({ ...result, errors: result.errors.map((error) => presentError(error, log, requestId)) });
-          }),
-        onSubscribeError: ({ error, setError }) => setError(presentError(error, log, requestId)),
-      };
+/** The same for what comes down a stream. What ends it is its last result: yoga would leave the client waiting. */
+function presentedStream(
+  results: AsyncIterable<ExecutionResult>,
+  present: (error: unknown) => GraphQLError,
+): Pulled<ExecutionResult> {
+  const iterator = results[Symbol.asyncIterator]();
+  let over = false;
+  return new Pulled(
+    async () => {
+      if (over) return null;
+      try {
+        const { done, value } = await iterator.next();
+        if (done) return null;
+        return value.errors === undefined ? value : { ...value, errors: value.errors.map(present) };
+      } catch (error) {
+        over = true;
+        return { errors: [present(error)] };
+      }
     },
-  };
+    () => void iterator.return?.(),
+  );
 }
 
 /** A stream that no form of answer was accepted for would stay open for ever. */

@@ -2,7 +2,7 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["dist/", "generated/", "coverage/", "data/", "examples/*/generated/"]),
+  globalIgnores(["dist/", "dist-*/", "generated/", "coverage/", "data/", "examples/*/generated/"]),
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.recommended],

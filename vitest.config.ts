@@ -10,6 +10,8 @@ export default defineConfig({
     globalSetup: "test/kit/globalSetup.ts",
     pool: "forks",
     maxWorkers: 2,
+    // Each worker reads the modules once, which for so many files of tests is a minute. What a test changes is its own.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ["default", new CountReporter()],

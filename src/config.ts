@@ -1,88 +1,30 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { z } from "zod";
-import { isServerName } from "./model/ids.ts";
-
-const list = z.preprocess(
-  (value) =>
-    typeof value === "string"
-      ? value
-          .split(",")
-          .map((item) => item.trim())
-          .filter(Boolean)
-      : value,
-  z.array(z.string()),
-);
-const whole = z.coerce.number().int();
-
-/**
- * Every setting. Each is read from the environment under its name here, else from the file, else it has the default.
- * Lists are separated by commas in the environment.
- */
-const settings = z.strictObject({
-  /** The part of ids after the colon. It can't be changed later. */
-  HEARTH_SERVER_NAME: z.string().refine(isServerName, "is no server name").default("localhost"),
-  HEARTH_HOST: z.string().default("127.0.0.1"),
-  /** 0 takes any free port. */
-  HEARTH_PORT: whole.min(0).max(65535).default(8008),
-  HEARTH_DATA_DIR: z.string().min(1).default("./data"),
-  /** A PostgreSQL server of your own, version 15 or later; without it, hearth runs its own in the data directory. */
-  DATABASE_URL: z.string().optional(),
-  /** Who may register: anyone, holders of a registration token, nobody. [ACC-5] */
-  HEARTH_REGISTRATION: z.enum(["open", "token", "closed"]).default("open"),
-  HEARTH_REGISTRATION_TOKENS: list.default([]),
-  /** User ids or names of the server's admins. */
-  HEARTH_ADMINS: list.default([]),
-  /** Origins of web pages, besides the server's own, whose scripts may call the API; `*` for all. */
-  HEARTH_ALLOWED_ORIGINS: list.default([]),
-  /** Events that the event stream replays after a token. [EVS-2] */
-  HEARTH_STREAM_REPLAY: whole.min(0).max(100_000).default(1000),
-  /** Events that may wait for one slow consumer. [EVS-13] */
-  HEARTH_STREAM_BACKLOG: whole.min(1).max(100_000).default(1000),
-  /** Milliseconds without a request after which a device's session ends. [SES-1] */
-  HEARTH_SESSION_TIMEOUT_MS: whole.min(1000).max(86_400_000).default(60_000),
-  /** Whether users learn of each other's presence; what devices say is kept for their own user either way. [PRE] */
-  HEARTH_PRESENCE: z.enum(["on", "off"]).default("on"),
-  /**
-   * In rooms in which more users are connected than this, streams don't bring their presence: everybody would be told of
-   * everybody. Whoever asks is shown it all the same.
-   */
-  HEARTH_PRESENCE_ROOM_SIZE: whole.min(0).max(100_000).default(1000),
-  /** The policy hook, that may refuse, change or reject events: an http or https address. docs/policy.md describes it. */
-  HEARTH_POLICY_URL: z
-    .url({ protocol: /^https?$/, error: "is no http or https address" })
-    .refine((url) => new URL(url).username === "" && new URL(url).password === "", "holds credentials")
-    .optional(),
-  /** Sent to the hook as `Authorization: Bearer`. */
-  HEARTH_POLICY_TOKEN: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, "holds characters that no token may have")
-    .optional(),
-  /** Milliseconds that the hook has for an answer. */
-  HEARTH_POLICY_TIMEOUT_MS: whole.min(1).max(60_000).default(1000),
-  /** What becomes of events when the hook can't be reached, is late or answers nonsense. */
-  HEARTH_POLICY_FAILURE: z.enum(["refuse", "accept"]).default("refuse"),
-  /** Whether the hook sees events once more after they were stored, and may have them rejected. [EVS-7] */
-  HEARTH_POLICY_REVIEW: z.enum(["on", "off"]).default("off"),
-  /** Where clients relay the media of calls: turn:, turns:, stun: and stuns: addresses. [VOIP-8] */
-  HEARTH_TURN_URIS: list
-    .refine((uris) => uris.every((uri) => /^(turns?|stuns?):[^\s/]/.test(uri)), "holds what is no TURN or STUN address")
-    .default([]),
-  /** Shared with the TURN servers, such as coturn's `static-auth-secret`. */
-  HEARTH_TURN_SECRET: z.string().min(1).optional(),
-  HEARTH_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
-});
+import type { Rates } from "./model/rates.ts";
+import { settings, type Settings } from "./settings.ts";
 
 export interface Config {
   serverName: string;
   host: string;
   port: number;
+  publicUrl: string | null;
+  /** Processes that serve together. */
+  workers: number;
+  /** Under way at once, in each process. */
+  maxOperations: number;
   dataDir: string;
   databaseUrl: string | null;
+  /** For reading, of each process. */
+  databaseConnections: number;
   registration: "open" | "token" | "closed";
   registrationTokens: string[];
   admins: string[];
   allowedOrigins: string[];
+  trustedProxies: string[];
+  /** Null: nothing is limited. */
+  rates: Rates | null;
+  /** Null: clients send what they ask for. */
+  persistedOperations: { file: string; only: boolean } | null;
   streamReplay: number;
   streamBacklog: number;
   sessionTimeoutMs: number;
@@ -96,6 +38,20 @@ export interface Config {
     review: boolean;
   } | null;
   turn: { uris: string[]; secret: string } | null;
+  media: {
+    maxBytes: number;
+    quotaBytes: number;
+    /** Null: files lie in the data directory. */
+    s3: { endpoint: string; bucket: string; region: string; accessKey: string; secretKey: string } | null;
+  };
+  /** Paths of registration files. */
+  serviceFiles: string[];
+  /** Who may register application services over REST: nobody, holders of these tokens, anybody. */
+  serviceRegistration: "off" | "open" | string[];
+  /** By which /metrics is shown; null: on the machine itself. */
+  metricsToken: string | null;
+  /** Where traces are sent, and of which part of the requests. */
+  traces: { endpoint: string; sample: number } | null;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -121,12 +77,19 @@ export function readConfig(environment: Record<string, string | undefined>, file
     serverName: given.HEARTH_SERVER_NAME,
     host: given.HEARTH_HOST,
     port: given.HEARTH_PORT,
+    publicUrl: given.HEARTH_PUBLIC_URL ?? null,
+    workers: given.HEARTH_WORKERS,
+    maxOperations: given.HEARTH_MAX_OPERATIONS,
     dataDir: given.HEARTH_DATA_DIR,
     databaseUrl: given.DATABASE_URL ?? null,
+    databaseConnections: given.HEARTH_DATABASE_CONNECTIONS,
     registration: given.HEARTH_REGISTRATION,
     registrationTokens: given.HEARTH_REGISTRATION_TOKENS,
     admins: given.HEARTH_ADMINS,
     allowedOrigins: given.HEARTH_ALLOWED_ORIGINS,
+    trustedProxies: given.HEARTH_TRUSTED_PROXIES,
+    rates: ratesOf(given),
+    persistedOperations: persistedOperationsOf(given),
     streamReplay: given.HEARTH_STREAM_REPLAY,
     streamBacklog: given.HEARTH_STREAM_BACKLOG,
     sessionTimeoutMs: given.HEARTH_SESSION_TIMEOUT_MS,
@@ -134,11 +97,38 @@ export function readConfig(environment: Record<string, string | undefined>, file
     presenceRoomSize: given.HEARTH_PRESENCE_ROOM_SIZE,
     policy: policyOf(given),
     turn: turnOf(given),
+    media: {
+      maxBytes: given.HEARTH_MEDIA_MAX_BYTES,
+      quotaBytes: given.HEARTH_MEDIA_QUOTA_BYTES,
+      s3: s3Of(given),
+    },
+    serviceFiles: given.HEARTH_APPSERVICES,
+    serviceRegistration: serviceRegistrationOf(given.HEARTH_AS_REGISTRATION),
+    metricsToken: given.HEARTH_METRICS_TOKEN ?? null,
+    traces: tracesOf(given),
     logLevel: given.HEARTH_LOG_LEVEL,
   };
 }
 
-function policyOf(given: z.output<typeof settings>): Config["policy"] {
+function persistedOperationsOf(given: Settings): Config["persistedOperations"] {
+  const { HEARTH_PERSISTED_OPERATIONS: mode, HEARTH_PERSISTED_OPERATIONS_FILE: file } = given;
+  if (mode === "off") return null;
+  if (file === undefined) {
+    throw new ConfigError("HEARTH_PERSISTED_OPERATIONS: needs HEARTH_PERSISTED_OPERATIONS_FILE, which is not set");
+  }
+  return { file, only: mode === "only" };
+}
+
+function ratesOf(given: Settings): Rates | null {
+  if (given.HEARTH_RATE_LIMIT === "off") return null;
+  return {
+    requests: given.HEARTH_RATE_REQUESTS,
+    actions: given.HEARTH_RATE_ACTIONS,
+    logins: given.HEARTH_RATE_LOGINS,
+  };
+}
+
+function policyOf(given: Settings): Config["policy"] {
   const { HEARTH_POLICY_URL: url, HEARTH_POLICY_TOKEN: token = null, HEARTH_POLICY_FAILURE: failure } = given;
   const review = given.HEARTH_POLICY_REVIEW === "on";
   if (url !== undefined) return { url, token, timeoutMs: given.HEARTH_POLICY_TIMEOUT_MS, failure, review };
@@ -146,12 +136,46 @@ function policyOf(given: z.output<typeof settings>): Config["policy"] {
   return null;
 }
 
-function turnOf(given: z.output<typeof settings>): Config["turn"] {
+function tracesOf({ HEARTH_OTLP_ENDPOINT: endpoint, HEARTH_TRACE_SAMPLE: sample }: Settings): Config["traces"] {
+  return endpoint === undefined ? null : { endpoint, sample };
+}
+
+function serviceRegistrationOf(given: string[]): Config["serviceRegistration"] {
+  const [word] = given;
+  if (given.length <= 1 && (word === undefined || word === "off")) return "off";
+  if (given.length === 1 && word === "open") return "open";
+  if (given.includes("off") || given.includes("open")) {
+    throw new ConfigError("HEARTH_AS_REGISTRATION: is off, or open, or a list of tokens, and not several of these");
+  }
+  return given;
+}
+
+function turnOf(given: Settings): Config["turn"] {
   const { HEARTH_TURN_URIS: uris, HEARTH_TURN_SECRET: secret } = given;
   if (uris.length === 0 && secret === undefined) return null;
   if (secret === undefined) throw new ConfigError("HEARTH_TURN_URIS: needs HEARTH_TURN_SECRET, which is not set");
   if (uris.length === 0) throw new ConfigError("HEARTH_TURN_SECRET: needs HEARTH_TURN_URIS, which is not set");
   return { uris, secret };
+}
+
+function s3Of(given: Settings): Config["media"]["s3"] {
+  const needed = {
+    HEARTH_MEDIA_S3_ENDPOINT: given.HEARTH_MEDIA_S3_ENDPOINT,
+    HEARTH_MEDIA_S3_BUCKET: given.HEARTH_MEDIA_S3_BUCKET,
+    HEARTH_MEDIA_S3_ACCESS_KEY: given.HEARTH_MEDIA_S3_ACCESS_KEY,
+    HEARTH_MEDIA_S3_SECRET_KEY: given.HEARTH_MEDIA_S3_SECRET_KEY,
+  };
+  const missing = Object.entries(needed).find(([, value]) => value === undefined)?.[0];
+  const present = Object.entries(needed).find(([, value]) => value !== undefined)?.[0];
+  if (present === undefined) return null;
+  if (missing !== undefined) throw new ConfigError(`${present}: needs ${missing}, which is not set`);
+  return {
+    endpoint: needed.HEARTH_MEDIA_S3_ENDPOINT!,
+    bucket: needed.HEARTH_MEDIA_S3_BUCKET!,
+    region: given.HEARTH_MEDIA_S3_REGION,
+    accessKey: needed.HEARTH_MEDIA_S3_ACCESS_KEY!,
+    secretKey: needed.HEARTH_MEDIA_S3_SECRET_KEY!,
+  };
 }
 
 /** Variables that look like settings of this release and are none: misspelt ones, or those of another release. */
@@ -178,4 +202,12 @@ function readFile(file: string | null): Record<string, unknown> {
 /** Whether the server listens only to its own machine. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+/**
+ * Whether nobody but who sits at the machine reaches the server. Behind a proxy it listens to its own machine as well, and
+ * has an address by which all others come.
+ */
+export function isForTryingOut({ host, publicUrl }: Pick<Config, "host" | "publicUrl">): boolean {
+  return isLoopback(host) && (publicUrl === null || isLoopback(new URL(publicUrl).hostname.replace(/^\[|\]$/g, "")));
 }

@@ -1,4 +1,7 @@
 import { randomBytes, randomFillSync } from "node:crypto";
+import { lookup } from "node:dns";
+import ipaddr from "ipaddr.js";
+import { Agent, fetch as undiciFetch } from "undici";
 import type { Clock, Fetch, Ids } from "./model/ports.ts";
 
 /** The machine's clock. */
@@ -31,3 +34,36 @@ function fewBytes(count: number): Buffer {
 
 /** Calls over the machine's network. */
 export const systemFetch: Fetch = (url, init) => fetch(url, init);
+
+/**
+ * Calls to addresses that strangers gave: only those of the public internet, so that nobody reaches into the network around
+ * the server. Names are judged by what they lead to when the connection is made.
+ */
+export const publicFetch: Fetch = async (url, init) => {
+  const { hostname } = new URL(url);
+  const literal = hostname.replace(/^\[|\]$/g, "");
+  if (ipaddr.isValid(literal)) demandPublic(literal);
+  return (await undiciFetch(url, { ...(init as object), dispatcher: publicOnly })) as unknown as Response;
+};
+
+const publicOnly = new Agent({
+  connect: {
+    lookup(hostname, options, callback) {
+      lookup(hostname, { ...options, all: true }, (error, addresses) => {
+        try {
+          if (error !== null) throw error;
+          addresses.forEach(({ address }) => demandPublic(address));
+          const [first] = addresses;
+          if (options.all === true) callback(null, addresses);
+          else callback(null, first!.address, first!.family);
+        } catch (refused) {
+          callback(refused as Error, []);
+        }
+      });
+    },
+  },
+});
+
+function demandPublic(address: string): void {
+  if (ipaddr.process(address).range() !== "unicast") throw new Error(`${address} is no public address`);
+}

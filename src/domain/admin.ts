@@ -110,7 +110,8 @@ export function createAdmin(options: AdminOptions): Admin {
       return { account: await existing(connection, target), revoked };
     });
     options.onRevoked(revoked);
-    log.info({ admin: requester.userId, userId: target }, name);
+    const { userId: admin, requestId } = requester;
+    log.info({ admin, userId: target, requestId }, name);
     return shown(account);
   }
 

@@ -1,9 +1,8 @@
 import type { z } from "zod";
 import type { Fetch } from "../model/ports.ts";
 
-/** A call to a service that an admin named, such as the policy hook. */
+/** A call to another service, such as the policy hook. */
 export interface OutgoingCall {
-  /** As an admin wrote it: it may lead to a private address. */
   url: string;
   method: "GET" | "POST" | "PUT";
   /** Sent as `Authorization: Bearer`. */
@@ -30,15 +29,27 @@ export class OutgoingError extends Error {
 
 const maxAnswerBytes = 1_000_000;
 
-/**
- * Makes a call and gives its answer, parsed by `answer`. There is one deadline, redirects aren't followed, and an answer
- * has at most 1 MB, so that a service that fails or is hostile takes up neither time nor memory. Throws `OutgoingError`.
- */
+/** Makes a call and gives its answer, parsed by `answer`. Throws `OutgoingError`, also for all but successes. */
 export async function call<Answer extends z.ZodType>(
   fetch: Fetch,
-  { url, method, token, body, timeoutMs, signal }: OutgoingCall,
+  outgoing: OutgoingCall,
   answer: Answer,
 ): Promise<z.output<Answer>> {
+  const { status, body } = await exchange(fetch, outgoing, (status) => status < 300);
+  if (body === null) throw new OutgoingError(`it answered with status ${status}`, status);
+  return parsed(body, answer);
+}
+
+/**
+ * Makes a call and gives the answer, whatever its status; its body only where that is `wanted`. There is one deadline,
+ * redirects aren't followed, and an answer has at most 1 MB, so that a service that fails or is hostile takes up neither time
+ * nor memory. Throws `OutgoingError`.
+ */
+export async function exchange(
+  fetch: Fetch,
+  { url, method, token, body, timeoutMs, signal }: OutgoingCall,
+  wanted: (status: number) => boolean,
+): Promise<{ status: number; body: string | null }> {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   const deadline = setTimeout(end, timeoutMs);
@@ -55,11 +66,10 @@ export async function call<Answer extends z.ZodType>(
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       },
     });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new OutgoingError(`it answered with status ${response.status}`, response.status);
-    }
-    return parsed(await text(response), answer);
+    const { status } = response;
+    if (wanted(status)) return { status, body: await text(response) };
+    await response.body?.cancel();
+    return { status, body: null };
   } catch (error) {
     if (error instanceof OutgoingError) throw error;
     if (ending.signal.aborted) {

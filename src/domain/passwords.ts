@@ -1,6 +1,7 @@
 import { hash, verify } from "@node-rs/argon2";
 import { z } from "zod";
 import { HearthError } from "../model/errors.ts";
+import { atMost } from "./atMost.ts";
 
 export interface Passwords {
   /** An Argon2id hash in PHC form. [ACC-4] */
@@ -24,29 +25,19 @@ export function checkStrength(password: string, field: string): void {
 
 /** Hashing takes a core and 19 MiB for some 20 ms; more at once would starve everything else. */
 const atOnce = 2;
+/** Some seconds of work; who comes then is told to come back. */
+const maxWaiting = 200;
 
 /** Argon2id with the library's defaults, which follow OWASP: 19 MiB, two passes. */
 export function createPasswords(): Passwords {
-  let running = 0;
-  const waiting: (() => void)[] = [];
+  const limited = atMost(atOnce, maxWaiting);
   let dummy: Promise<string> | null = null;
-
-  async function limited<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  }
 
   return {
     hash: (password) => limited(() => hash(password)),
     async verify(passwordHash, password) {
-      dummy ??= limited(() => hash("nobody has this password"));
+      // Without waiting for its turn: it is made once, and must not fail because of others.
+      dummy ??= hash("nobody has this password");
       const against = passwordHash ?? (await dummy);
       const fits = await limited(() => verify(against, password));
       return fits && passwordHash !== null;

@@ -5,6 +5,7 @@ import { badInput, HearthError } from "../model/errors.ts";
 import { maxIdBytes } from "../model/ids.ts";
 import type { Requester } from "../model/requester.ts";
 import { publicKeyBytes, readUnpaddedBase64 } from "../model/signing.ts";
+import { holdDevice } from "../store/devices.ts";
 import * as store from "../store/signingKeys.ts";
 import type { ActionTools } from "./actions/act.ts";
 
@@ -34,6 +35,9 @@ export async function addSigningKey(
   const input = check(addSigningKeyInput, given);
   return database.reader.$transaction(async (connection) => {
     await store.lockSigningKeys(connection, userId);
+    if (!(await holdDevice(connection, { userId, deviceId }))) {
+      throw new HearthError("UNKNOWN_TOKEN", "The device was removed.");
+    }
     const keys = await store.signingKeysOf(connection, [userId]);
     const known = keys.find((key) => key.keyId === input.keyId);
     if (known?.deviceId === deviceId && known.publicKey === input.publicKey) return known;

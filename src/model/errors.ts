@@ -46,6 +46,14 @@ export class HearthError extends Error {
   }
 }
 
+/** Milliseconds after which whoever found no room may well find some. */
+export const retryAfterMs = 1000;
+
+/** `OVERLOADED`, with the time after which the same may go well. */
+export function overloaded(message: string): HearthError {
+  return new HearthError("OVERLOADED", message, { retryAfterMs });
+}
+
 /** `BAD_INPUT` about one named field. */
 export function badInput(field: string, problem: string): HearthError {
   return new HearthError("BAD_INPUT", `${field}: ${problem}`, { field });
@@ -72,4 +80,13 @@ export function eventNotFound(): HearthError {
 /** The one answer about calls that don't exist and calls whose invite the requester may not see. [EV-9] */
 export function callNotFound(): HearthError {
   return new HearthError("NOT_FOUND", "There is no such call, or you may not see it.");
+}
+
+/** The alias leads to another room. */
+export function aliasInUse(): HearthError {
+  return new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" });
+}
+
+export function aliasNotFound(): HearthError {
+  return new HearthError("NOT_FOUND", "alias: leads to no room.", { field: "alias" });
 }

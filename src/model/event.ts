@@ -89,6 +89,8 @@ export interface EventDraft {
   inserted?: { afterId: EventId; place: Place };
   /** Signatures of users, canonical JSON; an event that is prepared has its id beforehand. [ACT-13] */
   signatures?: string;
+  /** What it can't update or relate to is left out, since its content says so anyway: in the older form anything may be named. [AS-13] */
+  relatesWhereItCan?: boolean;
   /** Where in the action's input it is, such as `messages.56.`, for errors. */
   inputPath?: string;
 }

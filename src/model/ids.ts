@@ -34,7 +34,7 @@ export function isRoomId(value: string): boolean {
 }
 
 /** `#local:server` */
-function isAlias(value: string): boolean {
+export function isAlias(value: string): boolean {
   return isId("#", value);
 }
 

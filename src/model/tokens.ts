@@ -19,7 +19,19 @@ export interface StreamToken extends StreamBase {
 }
 
 /** Lists that chunk tokens belong to; a token of one is refused by the others. [STR-4] */
-export type ChunkFamily = "room" | "relations" | "state" | "members" | "markers" | "rooms" | "sync" | "users";
+export type ChunkFamily =
+  | "room"
+  | "relations"
+  | "state"
+  | "members"
+  | "markers"
+  | "rooms"
+  | "sync"
+  | "users"
+  | "media"
+  | "published"
+  | "directory"
+  | "filter";
 
 /** A message that waits for its sender's signature. [ACT-13] */
 export interface PreparedMessage {
@@ -30,6 +42,15 @@ export interface PreparedMessage {
   expiresAt: number;
   /** With the id and time that the event will have, and without signatures. */
   draft: EventDraft & { eventId: EventId; sentAt: number };
+}
+
+/** Leave to take away what the server holds about a user, asked for by a device's access token. */
+export interface ExportGrant {
+  userId: UserId;
+  requesterId: UserId;
+  tokenId: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
 }
 
 export interface Tokens {
@@ -51,6 +72,10 @@ export interface Tokens {
   prepared(message: PreparedMessage): string;
   /** Reads a prepared message of this user and device, expired or not, else throws `BAD_TOKEN`. */
   readPrepared(text: string, owner: { userId: UserId; deviceId: string }): PreparedMessage;
+  /** Writes a grant, which is all that it takes: for addresses, so in characters that these take as they are. */
+  exported(grant: ExportGrant): string;
+  /** Reads a grant, expired or not, else throws `BAD_TOKEN`. */
+  readExported(text: string): ExportGrant;
 }
 
 export type ChunkKey = (string | number)[];
@@ -74,6 +99,7 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
   const streamPrefix = `s1.${keyId}.`;
   const chunkPrefix = `c1.${keyId}.`;
   const filterPrefix = `f1.${keyId}.`;
+  const exportPrefix = `e1.${keyId}.`;
   const preparedPrefix = `p1.${keyId}.`;
 
   function streamBase(base: StreamBase): string {
@@ -148,6 +174,16 @@ export function createTokens(secret: Uint8Array, epoch: string): Tokens {
       if (message.userId !== owner.userId || message.deviceId !== owner.deviceId) throw badToken();
       const content = canonicalJson(message.draft.content, "content");
       return { ...message, draft: { ...message.draft, content } };
+    },
+    exported(grant) {
+      const payload = encode(grant);
+      return `${exportPrefix}${payload}.${sign(`export ${payload}`)}`;
+    },
+    readExported(text) {
+      const [payload, mac, ...rest] = partsOf(text, exportPrefix);
+      if (rest.length > 0 || !payload) throw badToken();
+      verify(sign(`export ${payload}`), mac);
+      return decode(payload) as ExportGrant;
     },
   };
 }

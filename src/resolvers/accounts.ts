@@ -3,7 +3,7 @@ import type { SignedIn } from "../domain/accounts.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Viewer } from "../schema/viewer.ts";
-import { loadAnew, domainOf, signedIn } from "./context.ts";
+import { loadAnew, domainOf, originOf, signedIn } from "./context.ts";
 
 const RegisterInput = builder.inputType("RegisterInput", {
   fields: (t) => ({
@@ -63,13 +63,15 @@ builder.mutationType({
       type: RegisterPayload,
       nullable: true,
       args: { input: t.arg({ type: RegisterInput, required: true }) },
-      resolve: async (_root, { input }, context) => becomes(context, await domainOf(context).accounts.register(input)),
+      resolve: async (_root, { input }, context) =>
+        becomes(context, await domainOf(context).accounts.register(input, originOf(context))),
     }),
     login: t.field({
       type: LoginPayload,
       nullable: true,
       args: { input: t.arg({ type: LoginInput, required: true }) },
-      resolve: async (_root, { input }, context) => becomes(context, await domainOf(context).accounts.login(input)),
+      resolve: async (_root, { input }, context) =>
+        becomes(context, await domainOf(context).accounts.login(input, originOf(context))),
     }),
     logout: t.field({
       type: LogoutPayload,
@@ -87,7 +89,7 @@ builder.mutationType({
       args: { input: t.arg({ type: ChangePasswordInput, required: true }) },
       async resolve(_root, { input }, context) {
         const requester = signedIn(context);
-        await domainOf(context).accounts.changePassword(requester, input);
+        await domainOf(context).accounts.changePassword(requester, input, originOf(context));
         return requester;
       },
     }),

@@ -149,6 +149,11 @@ export function domainOf(context: Context): Domain {
   return (context as ResolverContext).domain;
 }
 
+/** Where the request came from. */
+export function originOf(context: Context): Origin {
+  return (context as ResolverContext).origin;
+}
+
 /** The loaders of the request's initial syncs. */
 export function loadersOfSync(context: Context): SyncLoaders {
   return (context as ResolverContext).sync;

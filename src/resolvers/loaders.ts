@@ -12,6 +12,7 @@ import * as people from "../domain/reading/people.ts";
 import { filterOfTypes, stateConnections } from "../domain/reading/roomStates.ts";
 import { checkSlotName, stateInSlots, type Slot } from "../domain/reading/state.ts";
 import { accessToRooms, type RoomAccess } from "../domain/reading/views.ts";
+import type { DeviceShape } from "../model/account.ts";
 import type { PageStart } from "../model/connection.ts";
 import { HearthError } from "../model/errors.ts";
 import type { StoredEvent } from "../model/event.ts";
@@ -57,6 +58,10 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     const found = await people.signingKeys(reading, userIds);
     return userIds.map((userId) => found.get(userId) ?? []);
   });
+  const accessTokens = batched(
+    (devices: readonly Pick<DeviceShape, "userId" | "deviceId">[]) => own.tokensOfDevices(reading, devices),
+    ({ userId, deviceId }) => JSON.stringify([userId, deviceId]),
+  );
   const presences = batched(async (userIds: readonly string[]) => {
     const found = await domain.presence.seenBy(signedIn().userId, userIds);
     return userIds.map((userId) => found.get(userId) ?? null);
@@ -161,10 +166,12 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     },
     members: (room, args) => members.memberConnection(reading, room, args),
     viewerRooms: (args) => own.ownRooms(reading, signedIn(), args, (roomIds) => Promise.all(roomIds.map(room))),
+    viewerMedia: (args) => domain.media.list(signedIn(), args),
+    mediaUsage: () => domain.media.usage(signedIn().userId),
     invites: () => own.ownInvites(reading, signedIn()),
     async device(deviceId) {
-      const [device] = await own.ownDevices(reading, signedIn(), [deviceId]);
-      if (device === undefined) throw new HearthError("NOT_FOUND", "There is no such device.");
+      const device = await own.ownDevice(reading, signedIn(), deviceId);
+      if (device === null) throw new HearthError("NOT_FOUND", "There is no such device.");
       return device;
     },
     session: () => domain.sessions.of(signedIn()),
@@ -173,7 +180,7 @@ export function createLoaders(domain: Domain, signedIn: () => Requester, batched
     typing: async (roomId) => ((await access.load(roomId))?.membership === "join" ? domain.typing.in(roomId) : []),
     offeredCapabilities: (to) => domain.capabilities.offered(to).hash,
     signingKeys: (userId) => signingKeys.load(userId),
-    accessTokens: (deviceId) => own.ownTokens(reading, signedIn(), [deviceId]),
+    accessTokens: (device) => accessTokens.load(device),
     call: (callId) => calls.load(callId),
     callsIn: (roomId) => roomCalls.load(roomId),
     viewerCalls: () => liveCallsOf(reading, signedIn().userId),

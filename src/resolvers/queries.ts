@@ -1,28 +1,18 @@
 import { eventNotFound, HearthError, roomNotFound } from "../model/errors.ts";
 import { inviteIdOf } from "../model/call.ts";
-import { alias as aliasId, isEventId, isRoomId, isUserId } from "../model/ids.ts";
+import { isEventId, isRoomId, isUserId } from "../model/ids.ts";
 import { markerKinds } from "../model/marker.ts";
-import { check } from "../model/check.ts";
 import { badInput } from "../model/errors.ts";
-import { roomByAlias } from "../domain/reading/people.ts";
 import { builder } from "../schema/builder.ts";
 import type { Context } from "../schema/context.ts";
 import { Node } from "../schema/node.ts";
 import { Event, Room, User } from "../schema/refs.ts";
 import { Server } from "../schema/server.ts";
-import { deviceNodeId, Viewer } from "../schema/viewer.ts";
+import { Viewer } from "../schema/viewer.ts";
 import { domainOf, signedIn } from "./context.ts";
 
 /** Ids that `nodes` takes at once. */
 const maxNodes = 100;
-
-const RoomAlias = builder.objectRef<{ alias: string; roomId: string; servers: string[] }>("RoomAlias").implement({
-  fields: (t) => ({
-    alias: t.exposeID("alias"),
-    roomId: t.exposeID("roomId"),
-    servers: t.exposeStringList("servers"),
-  }),
-});
 
 builder.queryType({
   fields: (t) => ({
@@ -80,19 +70,6 @@ builder.queryType({
         const user = isUserId(id) ? await context.load.user(id) : null;
         if (user === null) throw new HearthError("NOT_FOUND", "There is no such user.");
         return user;
-      },
-    }),
-    roomAlias: t.field({
-      type: RoomAlias,
-      nullable: true,
-      description: "Resolve a room alias. [ALI-1]",
-      args: { alias: t.arg.id({ required: true }) },
-      async resolve(_root, args, context) {
-        signedIn(context);
-        const alias = check(aliasId, args.alias);
-        const roomId = await roomByAlias(domainOf(context).reading, alias);
-        if (roomId === null) throw new HearthError("NOT_FOUND", "There is no such alias.");
-        return { alias, roomId, servers: [context.server.name] };
       },
     }),
     streamToken: t.field({
@@ -155,7 +132,11 @@ async function nodeOf(id: string, context: Context): Promise<object | null> {
     const own = event?.type === "m.room.member" && event.stateKey === requester?.userId;
     return own && (await load.membership(event.roomId)) === "invite" ? { event } : null;
   }
-  if (kind === "device" && requester && id === deviceNodeId(requester)) return load.device(requester.deviceId);
+  if (kind === "device" && isTexts(named)) {
+    const [userId = "", deviceId = ""] = named;
+    const plain = isUserId(userId) && !named.some((part) => part.includes("\0"));
+    return plain ? domainOf(context).devices.find(signedIn(context), { userId, deviceId }) : null;
+  }
   return null;
 }
 

@@ -1,6 +1,7 @@
 // Each file adds its fields to the builder; this one is imported by nobody but the transport.
 import type { GraphQLSchema } from "graphql";
 import { builder } from "../schema/builder.ts";
+import { countingChanges } from "./changes.ts";
 import "../schema/scalars.ts";
 import "./queries.ts";
 import "../schema/event.ts";
@@ -10,15 +11,21 @@ import "./initialSync.ts";
 import "./scrollback.ts";
 import "./history.ts";
 import "./accounts.ts";
+import "./devices.ts";
+import "./accountDeletion.ts";
+import "./exports.ts";
 import "./admin.ts";
 import "./signingKeys.ts";
 import "./rooms.ts";
+import "./publishedRooms.ts";
 import "./membership.ts";
 import "./messages.ts";
 import "./markers.ts";
 import "./preparedMessages.ts";
 import "./rejections.ts";
 import "./roomDeletion.ts";
+import "./aliases.ts";
+import "./profiles.ts";
 import "./state.ts";
 import "./powerLevels.ts";
 import "./eventStream.ts";
@@ -26,8 +33,11 @@ import "./sessions.ts";
 import "./presence.ts";
 import "./typing.ts";
 import "./capabilities.ts";
+import "./media.ts";
 import "./liveSubscriptions.ts";
 import "./calls.ts";
+import "./appServices.ts";
+import "./thirdParty.ts";
 
 /** The whole schema. It depends on nothing but the code, so it is built once. */
-export const schema: GraphQLSchema = builder.toSchema();
+export const schema: GraphQLSchema = countingChanges(builder.toSchema());

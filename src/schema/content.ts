@@ -1,6 +1,7 @@
 import type { TypedContent } from "../model/content/reader.ts";
 import { builder } from "./builder.ts";
 import { HistoryVisibility, JoinRule, MarkerKind, Membership, PresenceState } from "./enums.ts";
+import { urlOf } from "./media.ts";
 import { Event, EventContent } from "./refs.ts";
 
 EventContent.implement({
@@ -59,7 +60,7 @@ contentType(
   },
   "m.text, m.notice and m.emote",
 );
-contentType(
+const MediaContent = contentType(
   "MediaContent",
   {
     msgtype: "String!",
@@ -73,6 +74,16 @@ contentType(
     externalUrl: "String",
   },
   "m.image, m.file, m.audio and m.video",
+);
+builder.objectField(MediaContent, "url", (t) =>
+  t.string({
+    description:
+      "The absolute address of the file, or of a thumbnail of about this size; where `mxc` is none, one that nothing is at.",
+    args: { width: t.arg.int(), height: t.arg.int() },
+    resolve: (content, size, context) =>
+      urlOf(String(content["mxc"]), size, "scale", context) ??
+      `${context.server.publicUrl}/_matrix/media/v3/download/-/-`,
+  }),
 );
 contentType("LocationContent", { body: "String!", geoUri: "String!" });
 contentType("ReactionContent", { key: "String!" }, "A child of relation type m.annotation.");

@@ -7,6 +7,7 @@ import type { Connection, EventConnection, PageStart, StateConnection } from "..
 import type { Filter } from "../model/filter.ts";
 import type { MemberShape, RoomView, UserShape } from "../model/room.ts";
 import type { Marker, MarkerKind } from "../model/marker.ts";
+import type { MediaShape, MediaUsage } from "../model/media.ts";
 import type { Pace } from "../model/pace.ts";
 import type { PresenceShape } from "../model/presence.ts";
 import type { LiveSession } from "../model/session.ts";
@@ -78,6 +79,8 @@ export interface Loaders {
     args: { membership: Membership[]; search?: string | null; first: number; after?: string | null },
   ): Promise<Connection<MemberShape>>;
   viewerRooms(args: { membership: Membership[]; first: number; after?: string | null }): Promise<Connection<RoomView>>;
+  viewerMedia(args: { first: number; after?: string | null }): Promise<Connection<MediaShape>>;
+  mediaUsage(): Promise<MediaUsage>;
   invites(): Promise<StoredEvent[]>;
   device(deviceId: string): Promise<DeviceShape>;
   /** The session of the viewer's device. [SES-1] */
@@ -91,7 +94,8 @@ export interface Loaders {
   offeredCapabilities(to: "users" | "anybody"): string;
   /** A user's signing keys, the oldest first. [ACT-13] */
   signingKeys(userId: string): Promise<SigningKeyShape[]>;
-  accessTokens(deviceId: string): Promise<AccessTokenShape[]>;
+  /** The tokens of a device, without their secrets. [ACC-2] */
+  accessTokens(device: Pick<DeviceShape, "userId" | "deviceId">): Promise<AccessTokenShape[]>;
   call(callId: string): Promise<CallView | null>;
   /** The calls of a room that go on, the oldest first. */
   callsIn(roomId: string): Promise<CallView[]>;

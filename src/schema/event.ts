@@ -1,6 +1,7 @@
 import type { AnyEvent, EphemeralEvent as EphemeralShape, StoredEvent } from "../model/event.ts";
 import { contentOf, qualifiedType } from "../model/event.ts";
 import { isUserId } from "../model/ids.ts";
+import { profileType } from "../model/profile.ts";
 import { orderText } from "../model/order.ts";
 import { canonicalPatterns } from "../model/patterns.ts";
 import { typedContent } from "../model/content/typed.ts";
@@ -132,12 +133,11 @@ StateEvent.implement({
     profile: t.field({
       type: Profile,
       nullable: true,
-      description: "On membership events: the member's profile. [PRO-4]",
+      description: "On membership events: the member's profile at that time. [PRO-4]",
       async resolve(event, _args, context) {
         if (event.type !== "m.room.member" || event.stateKey === null) return null;
-        const room = await context.load.room(event.roomId);
-        const own = room && (await context.load.state(room, "m.room.member.profile", event.stateKey));
-        return { userId: event.stateKey, event: own };
+        const then = { roomId: event.roomId, until: event.place.major };
+        return { userId: event.stateKey, event: await context.load.state(then, profileType, event.stateKey) };
       },
     }),
     invite: t.field({

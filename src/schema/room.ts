@@ -3,6 +3,7 @@ import { roomNotFound } from "../model/errors.ts";
 import { contentOf, type StoredEvent } from "../model/event.ts";
 import { emptyStateKey } from "../model/event.ts";
 import { levelOf, powerLevels } from "../model/power.ts";
+import { profileType } from "../model/profile.ts";
 import type { MemberShape, RoomView } from "../model/room.ts";
 import { typedContent } from "../model/content/typed.ts";
 import { builder, pageCost } from "./builder.ts";
@@ -11,6 +12,7 @@ import { PowerLevelsContent } from "./content.ts";
 import type { Context, StateOf } from "./context.ts";
 import { HistoryVisibility, JoinRule, Membership } from "./enums.ts";
 import { StateConnection } from "./eventConnection.ts";
+import { urlOf } from "./media.ts";
 import { Node } from "./node.ts";
 import { EventConnection, Invite, Member, MessageEvent, Room, StateEvent, User } from "./refs.ts";
 import { profileText } from "./user.ts";
@@ -70,6 +72,13 @@ Room.implement({
     avatarMxc: t.string({
       nullable: true,
       resolve: stateText("m.room.avatar", "url"),
+    }),
+    avatarUrl: t.string({
+      nullable: true,
+      description: "The absolute address of the avatar, or of a thumbnail of about this size.",
+      args: { width: t.arg.int(), height: t.arg.int() },
+      resolve: async (room, size, context) =>
+        urlOf(await fromState(room, "m.room.avatar", "url", context), size, "crop", context),
     }),
     title: t.string({
       description: "What to show: name, else an alias, else the other members.",
@@ -185,7 +194,7 @@ async function memberName(member: MemberShape, context: Context): Promise<string
 }
 
 async function memberProfile(member: MemberShape, key: string, context: Context): Promise<string | null> {
-  const event = await context.load.state(member.room, "m.room.member.profile", member.userId);
+  const event = await context.load.state(member.room, profileType, member.userId);
   return profileText({ userId: member.userId, event }, key, context);
 }
 
@@ -205,6 +214,13 @@ Member.implement({
     avatarMxc: t.string({
       nullable: true,
       resolve: (member, _args, context) => memberProfile(member, "avatar_url", context),
+    }),
+    avatarUrl: t.string({
+      nullable: true,
+      description: "The absolute address of the avatar, or of a thumbnail of about this size.",
+      args: { width: t.arg.int(), height: t.arg.int() },
+      resolve: async (member, size, context) =>
+        urlOf(await memberProfile(member, "avatar_url", context), size, "crop", context),
     }),
     powerLevel: t.int({
       resolve: async (member, _args, context) => levelOf(await powerOf(member.room, context), member.userId),

@@ -17,6 +17,11 @@ export const Server = builder.objectRef<ServerShape>("Server").implement({
       resolve: (_server, { userId }, context) =>
         context.load.offeredCapabilities(userId === null && context.requester === null ? "anybody" : "users"),
     }),
+    uploadUrl: t.string({
+      description: "Where files are uploaded: POST, the bytes as body, the token as for GraphQL. [AS-14]",
+      resolve: ({ publicUrl }) => `${publicUrl}/_matrix/media/v3/upload`,
+    }),
+    maxUploadBytes: t.exposeInt("maxUploadBytes", { description: "What one file may have." }),
     registration: t.expose("registration", { type: RegistrationMode }),
     signingKeys: t.field({
       type: [SigningKey],

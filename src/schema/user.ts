@@ -3,14 +3,15 @@ import type { StoredEvent } from "../model/event.ts";
 import { contentOf } from "../model/event.ts";
 import { builder } from "./builder.ts";
 import type { Context } from "./context.ts";
+import { urlOf } from "./media.ts";
 import { Node } from "./node.ts";
 import { Presence } from "./presence.ts";
 import { DeviceSigningKey, StateEvent, User } from "./refs.ts";
 
-/** A profile in a room, or the global one where the room has none. */
+/** A profile in a room, or the global one where the room shows none. */
 export interface ProfileShape {
   userId: UserId;
-  /** The room's own profile of the user. [PRO-2] */
+  /** By which the room shows the profile; null where it tells none, as of who was never in it. [PRO-3] */
   event: StoredEvent | null;
 }
 
@@ -26,6 +27,13 @@ User.implement({
     avatarMxc: t.string({
       nullable: true,
       resolve: async ({ userId }, _args, context) => text((await context.load.profile(userId))["avatar_url"]),
+    }),
+    avatarUrl: t.string({
+      nullable: true,
+      description: "The absolute address of the avatar, or of a thumbnail of about this size.",
+      args: { width: t.arg.int(), height: t.arg.int() },
+      resolve: async ({ userId }, size, context) =>
+        urlOf(text((await context.load.profile(userId))["avatar_url"]), size, "crop", context),
     }),
     profileValues: t.field({
       type: "JSONObject",
@@ -80,11 +88,10 @@ Profile.implement({
   }),
 });
 
-/** A key of the room's profile of a user, else of their global one. [PRO-2] */
-export async function profileText(shape: ProfileShape, key: string, context: Context): Promise<string | null> {
-  const own = shape.event && contentOf(shape.event);
-  if (own && key in own) return text(own[key]);
-  return text((await context.load.profile(shape.userId))[key]);
+/** A key of what the room shows of a user, else of their global profile: an event holds what is global as well. [PRO-2] */
+export async function profileText({ userId, event }: ProfileShape, key: string, context: Context) {
+  const profile = event === null ? await context.load.profile(userId) : contentOf(event);
+  return text(profile?.[key]);
 }
 
 function text(value: unknown): string | null {

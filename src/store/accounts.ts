@@ -1,4 +1,3 @@
-import type { AccessTokenShape, DeviceShape } from "../model/account.ts";
 import type { Connection } from "./database.ts";
 import { query } from "./database.ts";
 
@@ -11,7 +10,11 @@ export interface AccountRow {
 }
 
 /** Makes an account; false when the name is taken, or was once. [ACC-1, ACC-3] */
-export async function insertAccount(connection: Connection, userId: string, passwordHash: string): Promise<boolean> {
+export async function insertAccount(
+  connection: Connection,
+  userId: string,
+  passwordHash: string | null,
+): Promise<boolean> {
   const created = await connection.account.createMany({ data: [{ userId, passwordHash }], skipDuplicates: true });
   return created.count === 1;
 }
@@ -53,6 +56,16 @@ export async function holdAccount(
   return row ? { passwordHash: row.password_hash, admin: row.admin } : null;
 }
 
+/** Keeps an account from changing for the rest of the transaction, one holder at a time; false when it can't be used. */
+export async function holdAccountAlone(connection: Connection, userId: string): Promise<boolean> {
+  const rows = await query(
+    connection,
+    "SELECT user_id FROM account WHERE user_id = $1 AND deleted_at IS NULL AND deactivated_at IS NULL FOR UPDATE",
+    userId,
+  );
+  return rows.length > 0;
+}
+
 /** Puts a new token on a device, making the device if needed; gives the id of the token that it replaces. [ACC-1] */
 export async function replaceToken(
   connection: Connection,
@@ -65,11 +78,15 @@ export async function replaceToken(
   },
 ): Promise<string | null> {
   const { userId, deviceId, deviceName: name } = token;
-  await connection.device.upsert({
-    where: { userId_deviceId: { userId, deviceId } },
-    create: { userId, deviceId, name },
-    update: name === null ? {} : { name },
-  });
+  // Holds the device, so that of several logins at once each sees the token that the one before made.
+  await query(
+    connection,
+    `INSERT INTO device (user_id, device_id, name) VALUES ($1, $2, $3)
+     ON CONFLICT (user_id, device_id) DO UPDATE SET name = coalesce(excluded.name, device.name) RETURNING device_id`,
+    userId,
+    deviceId,
+    name,
+  );
   const [old] = await query<{ id: string }>(
     connection,
     "DELETE FROM access_token WHERE user_id = $1 AND device_id = $2 RETURNING id",
@@ -97,6 +114,18 @@ export async function ownerOfToken(connection: Connection, secretHash: Uint8Arra
     secretHash,
   );
   return row ? { tokenId: row.id, userId: row.user_id, deviceId: row.device_id, admin: row.admin } : null;
+}
+
+/** Who holds a token, by its id; null when it doesn't hold, or its account can't be used. */
+export async function holderOfToken(connection: Connection, tokenId: string): Promise<TokenOwner | null> {
+  const [row] = await query<{ user_id: string; device_id: string; admin: boolean }>(
+    connection,
+    `SELECT access_token.user_id, access_token.device_id, account.admin
+     FROM access_token JOIN account USING (user_id)
+     WHERE access_token.id = $1 AND account.deleted_at IS NULL AND account.deactivated_at IS NULL`,
+    tokenId,
+  );
+  return row ? { tokenId, userId: row.user_id, deviceId: row.device_id, admin: row.admin } : null;
 }
 
 /** Takes away the tokens of a user's devices; gives their ids. All, those of one device, or those of all but one. */
@@ -137,21 +166,6 @@ export async function touchDevice(
   await connection.accessToken.updateMany({ where: { userId, deviceId }, data: { lastUsedAt: seenAt } });
 }
 
-export async function findDevices(connection: Connection, userId: string, deviceIds: string[]): Promise<DeviceShape[]> {
-  return connection.device.findMany({ where: { userId, deviceId: { in: deviceIds } } });
-}
-
-export async function tokensOfDevices(
-  connection: Connection,
-  userId: string,
-  deviceIds: string[],
-): Promise<(AccessTokenShape & { deviceId: string })[]> {
-  return connection.accessToken.findMany({
-    where: { userId, deviceId: { in: deviceIds } },
-    select: { id: true, deviceId: true, createdAt: true, lastUsedAt: true },
-  });
-}
-
 /** Which of these users exist here; deactivated ones do. */
 export async function existingAccounts(connection: Connection, userIds: readonly string[]): Promise<string[]> {
   const rows = await query<{ user_id: string }>(
@@ -160,18 +174,6 @@ export async function existingAccounts(connection: Connection, userIds: readonly
     userIds,
   );
   return rows.map((row) => row.user_id);
-}
-
-/** Profiles as stored: one row per user and key, values as canonical JSON. [PRO-1] */
-export async function profilesOf(
-  connection: Connection,
-  userIds: readonly string[],
-): Promise<{ userId: string; key: string; value: string }[]> {
-  return query(
-    connection,
-    `SELECT user_id AS "userId", key, value FROM profile WHERE user_id = ANY ($1::text[])`,
-    userIds,
-  );
 }
 
 /** Reads a setting of the database, making it first where it is missing. */

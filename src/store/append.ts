@@ -23,7 +23,13 @@ export interface BatchUnit {
   version: number | null;
   /** The auth version that the unit brings about; null when it moves none. */
   nextVersion: number | null;
-  newRoom: { creator: string; createdAt: number; published: boolean; alias: string | null } | null;
+  newRoom: {
+    creator: string;
+    createdAt: number;
+    published: boolean;
+    /** The application services that have the room's id in their namespaces. [AS-5] */
+    services?: readonly string[];
+  } | null;
   action: {
     userId: string;
     deviceId: string;
@@ -41,7 +47,24 @@ export interface BatchUnit {
   rejects?: string[];
   /** Calls that the events are part of: the unit is stale when one isn't any more as it was read. [VOIP-2] */
   calls?: CallMove[];
+  /** State slots that the unit was planned on: it is stale when one holds something else by then. */
+  slots?: HeldSlot[];
+  /** Aliases of the room that come or go with its events. [ALI-2] */
+  aliases?: AliasChange[];
+  /** The version of the registrations of application services that it was planned on, where they matter to it. */
+  registry?: number;
 }
+
+/** What a slot held when it was read: the id of an event that isn't redacted, or null. */
+export interface HeldSlot {
+  type: string;
+  stateKey: string;
+  holder: string | null;
+}
+
+/** An alias to add in somebody's name, with the application services that have it in their namespaces; or to remove. */
+export type AliasChange =
+  { alias: string; creator: string; services: readonly string[] } | { alias: string; creator: null };
 
 /** What a unit makes of a call. */
 export interface CallMove {
@@ -118,6 +141,15 @@ export async function findAction(
   return row ? { requestHash: row.request_hash, eventIds: row.event_ids } : null;
 }
 
+/** Remembers an action that makes no events, in the caller's transaction; false when its id was used meanwhile. [ACT-2] */
+export async function recordAction(
+  connection: Connection,
+  action: { userId: string; deviceId: string; actionId: string; requestHash: string },
+): Promise<boolean> {
+  const { count } = await connection.action.createMany({ data: { ...action, eventIds: [] }, skipDuplicates: true });
+  return count === 1;
+}
+
 interface RawResult {
   previous: number;
   to: number;
@@ -133,6 +165,8 @@ function batchJson(processId: string, units: BatchUnit[]): string {
   const markers: unknown[] = [];
   const rejections: unknown[] = [];
   const calls: unknown[] = [];
+  const slots: unknown[] = [];
+  const aliases: unknown[] = [];
   const unitRows = units.map((unit, number) => {
     for (const event of unit.events) {
       for (const { type, eventId, key } of event.relatesTo ?? []) {
@@ -143,6 +177,10 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     for (const marker of unit.markers ?? []) markers.push(markerJson(marker, markers.length, number, unit.roomId));
     for (const event of unit.rejects ?? []) rejections.push({ unit: number, event });
     for (const move of unit.calls ?? []) calls.push(callJson(move, number));
+    for (const { type, stateKey, holder } of unit.slots ?? []) {
+      slots.push({ unit: number, room: unit.roomId, type, state_key: stateKey, holder });
+    }
+    for (const change of unit.aliases ?? []) aliases.push({ unit: number, room: unit.roomId, ...change });
     return {
       n: number,
       room: unit.roomId,
@@ -157,7 +195,8 @@ function batchJson(processId: string, units: BatchUnit[]): string {
       creator: unit.newRoom?.creator,
       created_at: unit.newRoom?.createdAt,
       published: unit.newRoom?.published,
-      alias: unit.newRoom?.alias,
+      services: unit.newRoom?.services,
+      registry: unit.registry,
     };
   });
   const drafts = units.flatMap((unit) => unit.events);
@@ -175,6 +214,9 @@ function batchJson(processId: string, units: BatchUnit[]): string {
     markers,
     rejections,
     calls: calls.length > 0 ? calls : undefined,
+    slots: slots.length > 0 ? slots : undefined,
+    aliases: aliases.length > 0 ? aliases : undefined,
+    registry: units.some((unit) => unit.registry !== undefined) ? true : undefined,
   });
 }
 

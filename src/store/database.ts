@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { PrismaPg } from "@prisma/adapter-pg";
-import type pg from "pg";
+import pg from "pg";
 import { PrismaClient, type Prisma } from "../../generated/prisma/client.ts";
 
 /** Prisma's client or a transaction of it: the first argument of every function of the store. */
@@ -14,12 +14,26 @@ export interface Database {
   writer: PrismaClient;
   /** Statements that were sent since the start; stays 0 unless they are counted. */
   statements(): number;
+  /** How its connections are used now. */
+  pools(): PoolUse[];
   close(): Promise<void>;
+}
+
+/** The connections of one pool. */
+export interface PoolUse {
+  pool: "reader" | "writer";
+  max: number;
+  busy: number;
+  idle: number;
+  /** Statements and transactions that wait for a connection. */
+  waiting: number;
 }
 
 export interface DatabaseOptions {
   /** Connections of the reading pool; 10 unless given. */
   readers?: number;
+  /** Milliseconds after which a statement of a reader that isn't answered is given up, with its connection; 120 s unless given. */
+  patienceMs?: number;
   /** Count the statements for which it says so, which costs a little for each. */
   countStatements?: (text: string) => boolean;
 }
@@ -39,8 +53,15 @@ const plannerSettings = {
   ...{ enable_seqscan: "off", enable_bitmapscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" },
   ...{ enable_sort: "off", jit: "off", plan_cache_mode: "force_generic_plan" },
 };
+/** Longer than all of the server's own limits: then nobody is there who would tell. */
+const writerPatienceMs = 20_000;
 /** The third limit came with PostgreSQL 17; servers that are older do without it. */
 const transactionLimit = "SELECT set_config(name, '15s', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+
+/** All connections of a process that reads by so many: one each for writing and for listening come with them. */
+export function connectionsOf(readers: number): number {
+  return readers + 2;
+}
 
 /** Opens the two pools; connects on first use. `url` is a PostgreSQL connection string, PostgreSQL 15 or later. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
@@ -48,20 +69,32 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const { countStatements: counts } = options;
   const onStatement = counts === undefined ? null : (text: string) => void (sent += counts(text) ? 1 : 0);
   const readerOptions = serverOptions(plannerSettings);
-  const reader = client(url, { max: options.readers ?? 10, options: readerOptions }, onStatement);
+  // A network that swallows everything, or a machine that stands still, answers nothing at all.
+  const { patienceMs = 120_000 } = options;
+  const common = { connectionString: url, connectionTimeoutMillis: 10_000, keepAlive: true };
+  const max = options.readers ?? 10;
+  const readers = new pg.Pool({ ...common, max, query_timeout: patienceMs, options: readerOptions });
+  const reader = client(readers, onStatement);
   const writerOptions = serverOptions({ ...plannerSettings, ...writerLimits });
   // The pool waits for the promise, whatever its types say.
   const onConnect = ((connected) => connected.query(transactionLimit)) as NonNullable<pg.PoolConfig["onConnect"]>;
-  const writer = client(url, { max: 1, options: writerOptions, onConnect }, onStatement);
+  const writing = { ...common, max: 1, query_timeout: writerPatienceMs };
+  const writers = new pg.Pool({ ...writing, options: writerOptions, onConnect });
+  const writer = client(writers, onStatement);
   return {
     url,
     reader,
     writer,
     statements: () => sent,
+    pools: () => [useOf("reader", readers), useOf("writer", writers)],
     async close() {
       await Promise.all([reader.$disconnect(), writer.$disconnect()]);
     },
   };
+}
+
+function useOf(pool: PoolUse["pool"], { options, totalCount, idleCount, waitingCount }: pg.Pool): PoolUse {
+  return { pool, max: options.max, busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
 }
 
 function serverOptions(settings: Record<string, string>): string {
@@ -90,8 +123,10 @@ function statementNames(): (statement: { sql: string }) => string {
   };
 }
 
-function client(url: string, pool: pg.PoolConfig, onStatement: ((text: string) => void) | null): PrismaClient {
-  const adapter = new PrismaPg({ connectionString: url, ...pool }, { statementNameGenerator: statementNames() });
+/** The client ends the pool when it disconnects, and hears of what breaks its idle connections from its first statement on. */
+function client(pool: pg.Pool, onStatement: ((text: string) => void) | null): PrismaClient {
+  const options = { statementNameGenerator: statementNames(), disposeExternalPool: true };
+  const adapter = new PrismaPg(pool, options);
   if (onStatement === null) return new PrismaClient({ adapter });
   const counted = new PrismaClient({ adapter, log: [{ emit: "event", level: "query" }] });
   counted.$on("query", ({ query }) => onStatement(query));

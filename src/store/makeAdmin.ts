@@ -1,5 +1,5 @@
-import pg from "pg";
-import { userIdOf } from "../model/ids.ts";
+import type pg from "pg";
+import { visitUser } from "./visitor.ts";
 
 export interface MadeAdmin {
   userId: string;
@@ -10,28 +10,13 @@ export interface MadeAdmin {
  * Makes a user of the store an admin, without a server: one that runs learns of it by the notification, and remembers
  * nothing that is no longer so. `name` is a user id, or a name on the server that the store belongs to.
  */
-export async function makeAdmin(databaseUrl: string, name: string): Promise<MadeAdmin> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  // A connection lost between queries rejects the next one; unheard, the event would end the process.
-  client.on("error", () => {});
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ exists: boolean }>(
-      "SELECT to_regclass('account') IS NOT NULL AND to_regclass('server_setting') IS NOT NULL AS exists",
-    );
-    const serverName = rows[0]?.exists ? await serverNameOf(client) : undefined;
-    // Nobody has ever started a server on this database.
-    if (serverName === undefined) return { userId: name, outcome: "no such user" };
-    const userId = userIdOf(name, serverName);
-    return { userId, outcome: await setAdmin(client, userId) };
-  } finally {
-    await client.end();
-  }
-}
-
-async function serverNameOf(client: pg.Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ value: string }>("SELECT value FROM server_setting WHERE name = 'server_name'");
-  return rows[0]?.value;
+export function makeAdmin(databaseUrl: string, name: string): Promise<MadeAdmin> {
+  return visitUser<MadeAdmin>(
+    databaseUrl,
+    name,
+    async ({ client, userId }) => ({ userId, outcome: await setAdmin(client, userId) }),
+    (userId) => ({ userId, outcome: "no such user" }),
+  );
 }
 
 async function setAdmin(client: pg.Client, userId: string): Promise<MadeAdmin["outcome"]> {

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
+import { MigrationError } from "./migrationError.ts";
 
 /** The number Prisma's own tool locks, so that it and we never migrate at once. */
 const MIGRATION_LOCK = 72_707_369;
@@ -37,30 +38,67 @@ interface Recorded {
  * each in a transaction of its own, and records it as `prisma migrate` does.
  * Callers at the same time wait for one another. A migration may not hold
  * statements PostgreSQL forbids in a transaction (CREATE INDEX CONCURRENTLY).
+ * @param only the names of those that may be applied; all unless given.
  * @returns the names applied, in order; empty when there was nothing to do.
- * @throws Error when the database and this release disagree about what has been
+ * @throws MigrationError when the database and this release disagree about what has been
  *   applied, or a migration fails (it is rolled back, earlier ones stay).
  */
-export async function migrate(databaseUrl: string, migrationsDir: string): Promise<string[]> {
+export async function migrate(databaseUrl: string, migrationsDir: string, only?: readonly string[]): Promise<string[]> {
   const known = await readMigrations(migrationsDir);
+  return connected(databaseUrl, async (client) => {
+    // Held by the session, so it goes with the connection however this ends.
+    await client.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
+    await demandNoImport(client);
+    // Asked first, for IF NOT EXISTS would send a notice on every start.
+    if (!(await hasTable(client))) await client.query(CREATE_TABLE);
+    const all = comparePending(known, await readRecorded(client));
+    const pending = only === undefined ? all : all.filter(({ name }) => only.includes(name));
+    for (const migration of pending) await apply(client, migration);
+    return pending.map((migration) => migration.name);
+  });
+}
+
+/**
+ * What was applied to a database and what is still to be, by name; changes nothing.
+ * @throws MigrationError when the database and this release disagree about what has been applied.
+ */
+export async function migrationStatus(
+  databaseUrl: string,
+  migrationsDir: string,
+): Promise<{ applied: string[]; pending: string[] }> {
+  const known = await readMigrations(migrationsDir);
+  return connected(databaseUrl, async (client) => {
+    await demandNoImport(client);
+    const recorded = (await hasTable(client)) ? await readRecorded(client) : [];
+    const pending = comparePending(known, recorded).map(({ name }) => name);
+    return { applied: recorded.map((row) => row.migration_name), pending };
+  });
+}
+
+async function connected<T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: databaseUrl });
   // A connection lost between queries rejects the next one; unheard, the event would end the process.
   client.on("error", () => {});
   await client.connect();
   try {
-    // Held by the session, so it goes with the connection however this ends.
-    await client.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
-    // Asked first, for IF NOT EXISTS would send a notice on every start.
-    const { rows } = await client.query<{ exists: boolean }>(
-      "SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists",
-    );
-    if (!rows[0]?.exists) await client.query(CREATE_TABLE);
-    const pending = comparePending(known, await readRecorded(client));
-    for (const migration of pending) await apply(client, migration);
-    return pending.map((migration) => migration.name);
+    return await work(client);
   } finally {
     await client.end();
   }
+}
+
+/** Whether the database has a table of this name; by default the one of the migrations that were applied. */
+export async function hasTable(client: pg.Client, name = "_prisma_migrations"): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>("SELECT to_regclass($1) IS NOT NULL AS exists", [name]);
+  return rows[0]!.exists;
+}
+
+/** Half an import is no store: nothing starts on it. */
+async function demandNoImport(client: pg.Client): Promise<void> {
+  if (!(await hasTable(client, "hearth_import"))) return;
+  throw new MigrationError(
+    "An import into this database was begun and isn't finished: run the same hearth import again, which goes on where it was.",
+  );
 }
 
 function checksum(text: string): string {
@@ -82,6 +120,17 @@ async function readMigrations(directory: string): Promise<Migration[]> {
   );
 }
 
+/** The migrations of this release, in order, each with the checksums that a database may have of it. */
+export async function migrationsOf(migrationsDir: string): Promise<{ name: string; checksums: string[] }[]> {
+  const known = await readMigrations(migrationsDir);
+  return known.map((migration) => ({ name: migration.name, checksums: checksumsOf(migration) }));
+}
+
+/** A checkout with Windows line endings holds the same migration. */
+function checksumsOf(migration: Migration): string[] {
+  return [migration.checksum, checksum(migration.sql.replaceAll("\r\n", "\n"))];
+}
+
 /** What stands in the database, leaving out what was rolled back and so counts as never applied. */
 async function readRecorded(client: pg.Client): Promise<Recorded[]> {
   const { rows } = await client.query<Recorded>(
@@ -97,20 +146,19 @@ function comparePending(known: Migration[], recorded: Recorded[]): Migration[] {
     const name = row.migration_name;
     const migration = byName.get(name);
     if (!migration) {
-      throw new Error(
+      throw new MigrationError(
         `The database has migration ${name}, which this release does not know: it was last used by a newer release. ` +
           "Run that release or a later one, or restore a backup made before the upgrade.",
       );
     }
     if (!row.finished) {
-      throw new Error(
+      throw new MigrationError(
         `Migration ${name} was begun in this database and not finished. Restore a backup made before it, ` +
           `or put the schema right by hand and tell Prisma with "prisma migrate resolve".`,
       );
     }
-    // A checkout with Windows line endings holds the same migration.
-    if (![migration.checksum, checksum(migration.sql.replaceAll("\r\n", "\n"))].includes(row.checksum)) {
-      throw new Error(
+    if (!checksumsOf(migration).includes(row.checksum)) {
+      throw new MigrationError(
         `Migration ${name} was changed after it was applied to this database. ` +
           "Put migration.sql back as it was released, and make further changes in a new migration.",
       );
@@ -135,6 +183,6 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
     const message = error instanceof Error ? error.message : String(error);
-    throw new Error(`Migration ${migration.name} failed and was rolled back: ${message}`, { cause: error });
+    throw new MigrationError(`Migration ${migration.name} failed and was rolled back: ${message}`, { cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { lockAppending } from "./append.ts";
 import { isFound, query, type Connection, type Database } from "./database.ts";
 
 /** The SQL condition that the room of a row was closed: nothing of it is shown but that its members had to leave. */
@@ -6,9 +7,19 @@ export function isClosed(row: string): string {
 }
 
 /** Closes a room for good; see `close_room` in the migrations. False when there is none. */
-export async function closeRoom(connection: Connection, roomId: string, now: Date): Promise<boolean> {
-  const [row] = await query<{ closed: boolean }>(connection, "SELECT close_room($1, $2) AS closed", roomId, now);
-  return row!.closed;
+export async function closeRoom(reader: Database["reader"], roomId: string, now: Date): Promise<boolean> {
+  return reader.$transaction(async (connection) => {
+    await lockAppending(connection);
+    // Its aliases become free: an interest in one that stayed behind would keep it from counting for the alias's next room.
+    await query(
+      connection,
+      `DELETE FROM app_service_alias USING room_alias
+       WHERE room_alias.room_id = $1 AND app_service_alias.alias = room_alias.alias RETURNING room_alias.alias`,
+      roomId,
+    );
+    const [row] = await query<{ closed: boolean }>(connection, "SELECT close_room($1, $2) AS closed", roomId, now);
+    return row!.closed;
+  });
 }
 
 /** Closed rooms that aren't erased yet. */

@@ -292,11 +292,6 @@ export async function countRoomsOfUser(
   return row!.count;
 }
 
-/** The room behind an alias of this server. [ALI-1] */
-export async function roomOfAlias(connection: Connection, alias: string): Promise<string | null> {
-  return (await connection.roomAlias.findUnique({ where: { alias } }))?.roomId ?? null;
-}
-
 /** The membership event that holds for a user. */
 export async function membershipEventId(
   connection: Connection,

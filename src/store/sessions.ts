@@ -1,6 +1,7 @@
 import type { PresenceSetting } from "../model/presence.ts";
 import type { LiveSession } from "../model/session.ts";
 import { query, type Connection } from "./database.ts";
+import type { SessionsNotice } from "./notifications.ts";
 
 const milliseconds = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
 const columns = `session.user_id AS "userId", session.device_id AS "deviceId", session.session_id AS "sessionId",
@@ -46,20 +47,22 @@ export async function startSession(
   return { session, replaced: known && session.sessionId === given.sessionId };
 }
 
-/** Puts off the end of sessions that were used; gives the ids of those that are still there. */
+/** Puts off the end of sessions to `lastsMs` after they were used; gives the ids of those that are still there. */
 export async function renewSessions(
   connection: Connection,
   sessions: readonly Pick<LiveSession, "sessionId" | "activeAt">[],
-  expiresAt: number,
+  lastsMs: number,
 ): Promise<string[]> {
   const rows = await query<{ id: string }>(
     connection,
-    `UPDATE session SET active_at = ${at("used.active_at")}, expires_at = ${at("$3")}
+    // Another process may have seen it used later.
+    `UPDATE session SET active_at = greatest(session.active_at, ${at("used.active_at")}),
+       expires_at = greatest(session.expires_at, ${at("(used.active_at + $3)")})
      FROM unnest($1::text[], $2::float8[]) AS used(session_id, active_at)
      WHERE session.session_id = used.session_id RETURNING session.session_id AS id`,
     sessions.map(({ sessionId }) => sessionId),
     sessions.map(({ activeAt }) => activeAt),
-    expiresAt,
+    lastsMs,
   );
   return rows.map(({ id }) => id);
 }
@@ -81,7 +84,8 @@ export async function writePresences(
   );
 }
 
-export type EndingSessions = { sessionId: string } | { tokenIds: readonly string[] } | { expiredAt: number };
+export type EndingSessions =
+  { sessionId: string } | { tokenIds: readonly string[] } | { userId: string } | { expiredAt: number };
 export type EndedSession = Pick<LiveSession, "userId" | "deviceId" | "sessionId">;
 
 /** Ends sessions; each is given to one caller only, however many end it at once. */
@@ -91,7 +95,9 @@ export function endSessions(connection: Connection, which: EndingSessions): Prom
       ? ["session_id = $1", which.sessionId]
       : "tokenIds" in which
         ? ["token_id = ANY ($1::text[])", which.tokenIds]
-        : [`expires_at <= ${at("$1")}`, which.expiredAt];
+        : "userId" in which
+          ? ["user_id = $1", which.userId]
+          : [`expires_at <= ${at("$1")}`, which.expiredAt];
   return query<EndedSession>(
     connection,
     `DELETE FROM session WHERE ${condition} RETURNING user_id AS "userId", device_id AS "deviceId", session_id AS "sessionId"`,
@@ -114,13 +120,25 @@ export function sessionsOf(
   );
 }
 
-/** Tells the other processes whose sessions have changed; many users in several notices. */
-export async function notifySessions(connection: Connection, from: string, userIds: readonly string[]): Promise<void> {
-  // A notification holds up to 8,000 bytes, and a user id 255.
-  for (let start = 0; start < userIds.length; start += 25) {
-    const notice = JSON.stringify({ process: from, users: userIds.slice(start, start + 25) });
-    await query(connection, "SELECT pg_notify('hearth_sessions', $1)::text", notice);
+/** Tells the other processes whose sessions have changed, and who has set something; many users in several notices. */
+export async function notifySessions(
+  connection: Connection,
+  from: string,
+  { users, set }: Pick<SessionsNotice, "users" | "set">,
+): Promise<void> {
+  const notices = [
+    ...inPieces(users).map((piece): SessionsNotice => ({ process: from, users: piece, set: [] })),
+    ...inPieces(set).map((piece): SessionsNotice => ({ process: from, users: [], set: piece })),
+  ];
+  for (const notice of notices) {
+    await query(connection, "SELECT pg_notify('hearth_sessions', $1)::text", JSON.stringify(notice));
   }
+}
+
+/** A notification holds up to 8,000 bytes, and a user id 255. */
+function inPieces(userIds: readonly string[]): string[][] {
+  const count = Math.ceil(userIds.length / 25);
+  return Array.from({ length: count }, (_, index) => userIds.slice(25 * index, 25 * (index + 1)));
 }
 
 /** What users have set about their presence; one statement. [PRE-1] */
@@ -143,8 +161,9 @@ export async function writePresenceSetting(
   changed: Partial<PresenceSetting>,
 ): Promise<void> {
   const { status, appearOffline } = changed;
-  await connection.account.update({
-    where: { userId },
+  await connection.account.updateMany({
+    // What a deleted account had under way is not written any more.
+    where: { userId, deletedAt: null },
     data: {
       ...(status === undefined ? {} : { statusText: status }),
       ...(appearOffline === undefined ? {} : { appearOffline }),

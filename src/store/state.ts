@@ -1,10 +1,11 @@
 import type { Membership } from "../model/content/typed.ts";
 import type { StoredEvent } from "../model/event.ts";
+import { profileType } from "../model/profile.ts";
 import { query, type Connection } from "./database.ts";
 import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
 
 /** Beyond every position: the present. */
-const endless = Number.MAX_SAFE_INTEGER;
+export const endless = Number.MAX_SAFE_INTEGER;
 
 /** A state slot of a room at a stream position. */
 export interface SlotAt {
@@ -66,12 +67,13 @@ export interface MembersRequest {
   search: string | null;
 }
 
-/** The name that a member shows in the room, at the position at which members are read, else their global one. */
-const displayName = `coalesce(
-    (SELECT held.content::jsonb ->> 'displayname'
-     FROM (SELECT members.room_id, 'm.room.member.profile' AS type, members.user_id AS state_key, $4::bigint AS at) AS slot
+/** The name that a room shows of a member at the position at which members are read, else the global one. [PRO-3] */
+const displayName = `(coalesce(
+    (SELECT held.content::jsonb
+     FROM (SELECT members.room_id, '${profileType}' AS type, members.user_id AS state_key, $4::bigint AS at) AS slot
      CROSS JOIN LATERAL (${holder}) AS held WHERE held.content IS NOT NULL),
-    (SELECT value::jsonb #>> '{}' FROM profile WHERE profile.user_id = members.user_id AND key = 'displayname'))`;
+    (SELECT jsonb_build_object('displayname', value::jsonb) FROM profile
+     WHERE profile.user_id = members.user_id AND key = 'displayname')) ->> 'displayname')`;
 
 const matching = `members.membership = ANY ($2::text[]) AND ($3::text IS NULL
     OR strpos(lower(members.user_id), lower($3)) > 0 OR strpos(lower(${displayName}), lower($3)) > 0)`;

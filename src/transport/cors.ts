@@ -15,7 +15,7 @@ export function corsHeaders({ headers }: IncomingMessage, allowedOrigins: readon
   return {
     "Access-Control-Allow-Origin": varying ? allowed : allowedOrigins[0]!,
     "Access-Control-Allow-Credentials": "true",
-    "Access-Control-Expose-Headers": "X-Request-Id, X-Session-Id",
+    "Access-Control-Expose-Headers": "X-Request-Id, X-Session-Id, Retry-After",
     ...(method === undefined ? {} : { "Access-Control-Allow-Methods": method }),
     ...(names === undefined ? {} : { "Access-Control-Allow-Headers": names }),
     ...(vary.length === 0 ? {} : { Vary: vary.join(", ") }),

@@ -1,12 +1,15 @@
 import type { ExecutionResult, GraphQLError } from "graphql";
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from "graphql-yoga";
+import type { ErrorCode, HearthError } from "../model/errors.ts";
 import type { Log } from "../model/ports.ts";
 import { Pulled } from "../resolvers/pulled.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
 import { defaultDocument } from "./graphiql.ts";
+import { comesLater } from "./live/persistently.ts";
 import { plainAnswerType } from "./mediaTypes.ts";
 import type { OperationRequest, Operations, OperationSource } from "./operations.ts";
+import { idNamed, type Named } from "./persistedOperations.ts";
 import { isLarge, pacedJson } from "./pacedJson.ts";
 
 export type GraphQL = YogaServerInstance<OperationSource, object>;
@@ -30,7 +33,12 @@ export function createGraphQL(operations: Operations, log: Log, endpoint: string
       endUnwantedStreams(),
       paceLargeResults(),
     ],
-    graphiql: { title: "hearth", defaultQuery: defaultDocument, subscriptionsProtocol: "WS" },
+    extraParamNames: ["documentId"],
+    graphiql: !operations.onlyPersisted && {
+      title: "hearth",
+      defaultQuery: defaultDocument,
+      subscriptionsProtocol: "WS",
+    },
     // Loaded when the first browser asks: the page is 9 MB.
     renderGraphiQL: async (graphiql) => (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(graphiql),
   });
@@ -40,7 +48,16 @@ export function createGraphQL(operations: Operations, log: Log, endpoint: string
 /** What yoga made of a request goes the way of all transports. */
 function runOperations(operations: Operations, log: Log, graphql: () => GraphQL): Plugin<object, OperationSource> {
   return {
-    onParams({ setParamsHandler }) {
+    onParams({ params, request, setParams, setParamsHandler }) {
+      const named = documentIdOf(params, request);
+      // Yoga wants a text; where there is none, the operations say what is wrong with that.
+      if (named !== null || operations.onlyPersisted) {
+        setParams({
+          ...params,
+          ...(named === null ? {} : { documentId: named }),
+          query: params.query ?? "",
+        } as typeof params);
+      }
       setParamsHandler(async ({ params, request, context: source }) => {
         // Checked by yoga before it calls this.
         const prepared = operations.prepare(params as OperationRequest, source);
@@ -52,10 +69,17 @@ function runOperations(operations: Operations, log: Log, graphql: () => GraphQL)
           .getEnveloped(source)
           .subscribe({ ...prepared, contextValue: Object.assign(contextValue, { request }) });
         if (!isAsyncIterable<ExecutionResult>(result)) return result;
-        return presentedStream(result, (error) => presentError(error, log, source.requestId));
+        const present = (error: unknown): GraphQLError => presentError(error, log, source.requestId);
+        return presentedStream(result, present, operations.farewell);
       });
     },
   };
+}
+
+/** The id of the document that a request names, in its body or in its address; null for none. */
+function documentIdOf(params: Named, { method, url }: Request): string | null {
+  const inAddress = method === "GET" ? new URL(url, "http://localhost").searchParams.get("documentId") : null;
+  return idNamed(inAddress === null ? params : { ...params, documentId: inAddress });
 }
 
 /** Gives every error a code, those of reading the request included. */
@@ -64,6 +88,7 @@ function presentErrors(log: Log): Plugin<object, OperationSource> {
     onResultProcess({ result, setResult, serverContext }) {
       if (Array.isArray(result) || !("errors" in result) || !result.errors) return;
       const errors = result.errors.map((error) => presentError(error, log, serverContext.requestId));
+      errors.forEach(({ extensions }) => serverContext.served.refused(extensions["code"] as ErrorCode));
       setResult({ ...result, errors });
     },
   };
@@ -73,6 +98,7 @@ function presentErrors(log: Log): Plugin<object, OperationSource> {
 function presentedStream(
   results: AsyncIterable<ExecutionResult>,
   present: (error: unknown) => GraphQLError,
+  farewell: () => HearthError | null,
 ): Pulled<ExecutionResult> {
   const iterator = results[Symbol.asyncIterator]();
   let over = false;
@@ -81,8 +107,18 @@ function presentedStream(
       if (over) return null;
       try {
         const { done, value } = await iterator.next();
-        if (done) return null;
-        return value.errors === undefined ? value : { ...value, errors: value.errors.map(present) };
+        if (done) {
+          over = true;
+          const reason = farewell();
+          return reason && { errors: [present(reason)] };
+        }
+        if (value.errors === undefined) return value;
+        const errors = value.errors.map(present);
+        if (!comesLater(errors)) return { ...value, errors };
+        // What is missing would be missing for good: who comes back with the last token has all of it. [EVS-3]
+        over = true;
+        void iterator.return?.();
+        return { errors };
       } catch (error) {
         over = true;
         return { errors: [present(error)] };

@@ -9,6 +9,7 @@ import type { Live } from "./live/live.ts";
 import { serveEvents } from "./live/serverSentEvents.ts";
 import { isJson, plainAnswerType, type AnswerType } from "./mediaTypes.ts";
 import type { OperationRequest, Operations, OperationSource, Prepared } from "./operations.ts";
+import { idNamed } from "./persistedOperations.ts";
 import { isLarge, pacedJson } from "./pacedJson.ts";
 
 const eventStream = "text/event-stream";
@@ -48,7 +49,13 @@ export function createLean(operations: Operations, live: Live, log: Log): Lean {
       return false;
     }
     const present = (error: unknown) => presentError(error, log, source.requestId);
-    await serveEvents(res, headers, (sink) => live.subscribe({ ...prepared, contextValue }, sink, present), present);
+    await serveEvents(
+      res,
+      headers,
+      (sink) => live.subscribe({ ...prepared, contextValue }, sink, present),
+      present,
+      operations.farewell,
+    );
     return true;
   }
 
@@ -105,7 +112,8 @@ function read(body: Buffer): OperationRequest | null {
   }
   if (!isObject(params)) return null;
   for (const name in params) if (!readers.has(name) || !readers.get(name)!(params[name])) return null;
-  return typeof params["query"] === "string" ? (params as unknown as OperationRequest) : null;
+  const asks = typeof params["query"] === "string" || idNamed(params) !== null;
+  return asks ? (params as OperationRequest) : null;
 }
 
 const isAbsent = (value: unknown): boolean => value === undefined || value === null;
@@ -113,6 +121,7 @@ const isText = (value: unknown): boolean => typeof value === "string";
 
 const readers = new Map<string, (value: unknown) => boolean>([
   ["query", isText],
+  ["documentId", isText],
   ["operationName", (value) => isAbsent(value) || isText(value)],
   ["variables", (value) => isAbsent(value) || isObject(value)],
   ["extensions", (value) => isAbsent(value) || isObject(value)],

@@ -113,8 +113,8 @@ END $$;
 --
 -- Appends a batch of units, each of which stands or falls alone.
 --
--- batch: {process, units: [unit], events: [event], relations: [relation], markers: [marker], rejections: [rejection],
---   calls: [call] or none, with `updates`}, and booleans that say what there is to do, so that a batch of plain messages takes few statements:
+-- batch: {process, units: [unit], events: [event], relations: [relation], markers: [marker], rejections: [rejection]}, and
+--   booleans that say what there is to do, so that a batch of plain messages takes few statements:
 --   {rooms, state, messages, updates, redactions, actions}
 --   unit      {n, room, version, next, user_id, device_id, action_id, request_hash, answer_ids,
 --              parts: [{action_id, event_id}] or none, creator, created_at, published, alias}; `version` is the room's auth version that the unit was
@@ -125,10 +125,6 @@ END $$;
 --   relation  {event, parent, type, key}
 --   marker    {n, unit, room, user_id, kind, private, event, major, minor, id, set_at, device, action, suppressed}
 --   rejection {unit, event}
---   call      {unit, call, revision, opposing, room, caller, caller_device, callee, state, parties, accepted_user,
---              accepted_device, created_at, expires_at, ended_reason}; `revision` is the one that the unit was planned on
---              (null: the call is new), `opposing` for new ones the calls from the other side that it knows of; without
---              `state` the call stays as it is
 -- Answers {previous, to, units: [{n, outcome, event_ids, request_hash}], positions: [position or null by event n],
 --   replaces: {event n: event id}, moves: {marker n: {position, reach}}}; an outcome is `appended`, `repeated` (the action
 --   id is known) or `stale`. Markers that didn't move have no entry.
@@ -145,7 +141,6 @@ DECLARE
   bridged boolean;
   moved jsonb;
   overtaken integer[] := '{}';
-  signalled boolean := false;
 BEGIN
   -- A statement of its own: what follows must see all that the lock's last holder committed.
   PERFORM append_lock();
@@ -163,12 +158,6 @@ BEGIN
         AND edit.redacted_by_id IS NULL AND NOT EXISTS (
           SELECT FROM jsonb_to_recordset(batch -> 'events') AS other(unit integer, redacts text)
           WHERE other.unit = draft.unit AND other.redacts = edit.event_id)));
-
-    -- What signals of calls are held to, and what they move, is in functions of the migration of calls.
-    signalled := batch ? 'calls';
-    IF signalled THEN
-      overtaken := overtaken || overtaken_signals(batch);
-    END IF;
   END IF;
 
   SELECT
@@ -345,10 +334,6 @@ BEGIN
   IF jsonb_array_length(batch -> 'markers') > 0 THEN
     moved := move_markers(batch, accepted, newest);
     newest := (moved ->> 'newest')::bigint;
-  END IF;
-
-  IF signalled THEN
-    PERFORM move_calls(batch, accepted, newest);
   END IF;
 
   IF newest > previous THEN

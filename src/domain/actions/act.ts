@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, maxDepth } from "../../model/canonicalJson.ts";
-import { HearthError, roomNotFound } from "../../model/errors.ts";
+import { badInput, HearthError, roomNotFound } from "../../model/errors.ts";
 import type { StoredEvent } from "../../model/event.ts";
 import { clientChosenId } from "../../model/ids.ts";
-import type { Clock, Ids } from "../../model/ports.ts";
+import type { Clock, Ids, Meter, Tracer } from "../../model/ports.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { Tokens } from "../../model/tokens.ts";
 import { findAction, type BatchUnit } from "../../store/append.ts";
@@ -13,8 +13,11 @@ import { eventsById } from "../../store/events.ts";
 import { loadAuthority, type Authorities } from "../append/authorities.ts";
 import { actionIdUsed, type AppendOutcome, type Writer } from "../append/writer.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
+import type { Limits } from "../limits/limits.ts";
+import type { ServiceQueries } from "../appservice/queries.ts";
+import type { Registry } from "../appservice/registry.ts";
 import { PolicyRefusal, type Policy } from "../policy/policy.ts";
-import { accessToRooms } from "../reading/views.ts";
+import { knowsRoom } from "../reading/views.ts";
 import type { Planner } from "./plan.ts";
 import { bareUnit, isIdle, unitOf } from "./units.ts";
 
@@ -27,14 +30,25 @@ export interface ActionTools {
   ids: Ids;
   tokens: Tokens;
   serverName: string;
+  registry: Registry;
+  /** Asks application services for what nobody knows. [AS-3, AS-4] */
+  queries: ServiceQueries;
   /** Null without a policy hook. */
   policy: Policy | null;
+  meter: Meter;
+  tracer: Tracer;
+  limits: Limits;
 }
+
+/** The last moment that a date can hold, in milliseconds since the epoch. */
+export const maxTime = 8.64e15;
 
 /** Keys that the inputs of all actions share. [ACT-2, ACT-15] */
 export const commonInput = {
   actionId: clientChosenId.nullish(),
   suppressOnStream: z.boolean().default(false),
+  /** The time that the events show, in milliseconds since the epoch: for application services. [AS-7] */
+  sentAt: z.int().min(0, "is before 1970").max(maxTime, "is too late").nullish(),
 };
 
 export interface Action {
@@ -42,10 +56,12 @@ export interface Action {
   /** Names the action in the request's hash, so that no other action passes for it. */
   name: string;
   /** The parsed input, `actionId` included. */
-  input: { actionId?: string | null | undefined; suppressOnStream?: boolean };
+  input: { actionId?: string | null | undefined; suppressOnStream?: boolean; sentAt?: number | null | undefined };
   roomId: string;
   /** The requester is making the room: a refusal has nothing to hide from them. */
   makesRoom?: boolean;
+  /** How many actions it stands for, if not one: that of the request was counted when it came. */
+  count?: number;
   /** Plan it where nobody else can append: it depends on more than the room's version tells. */
   locked?: boolean;
   /** Everyone whose membership decides, besides the requester. */
@@ -63,11 +79,24 @@ const staleTries = 3;
  * Gives the events that answer the action, in order.
  */
 export async function act(tools: ActionTools, action: Action): Promise<StoredEvent[]> {
+  try {
+    const events = await tools.tracer.span(action.name, {}, () => perform(tools, action));
+    tools.meter.action(action.name, "OK");
+    return events;
+  } catch (error) {
+    tools.meter.action(action.name, error instanceof HearthError ? error.code : "INTERNAL");
+    throw error;
+  }
+}
+
+async function perform(tools: ActionTools, action: Action): Promise<StoredEvent[]> {
   const { requester, input } = action;
-  const { actionId = null, ...request } = input;
-  const requestHash = createHash("sha256")
-    .update(`${action.name} ${canonicalJson(request, "", 2 * maxDepth)}`)
-    .digest("base64url");
+  const { actionId = null } = input;
+  if (typeof input.sentAt === "number" && requester.service === undefined) {
+    throw badInput("sentAt", "is for application services");
+  }
+  tools.limits.changes(requester, (action.count ?? 1) - 1);
+  const requestHash = requestHashOf(action.name, input);
   const key = actionId === null ? null : { userId: requester.userId, deviceId: requester.deviceId, actionId };
 
   async function firstOutcome(): Promise<StoredEvent[] | null> {
@@ -114,9 +143,11 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
       }
       if (unit === null) continue;
       if (isIdle(unit) && key === null) return await eventsInOrder(tools, unit.answerIds);
-      const outcome = await tools.writer.append(unit);
+      const append = (): Promise<AppendOutcome> => tools.writer.append(unit, requester.requestId);
+      const outcome = await tools.tracer.span("append", { events: unit.events.length }, append);
       if (outcome.outcome !== "stale") return await answer(tools, outcome, requestHash, unit.answerIds);
       tools.authorities.forget(action.roomId);
+      if (unit.registry !== undefined) await tools.registry.refresh();
     }
     let answerIds: string[] = [];
     const outcome = await tools.writer.appendLocked(async (connection) => {
@@ -124,7 +155,7 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
       const unit = await prepare(room, connection);
       answerIds = unit.answerIds;
       return unit;
-    });
+    }, requester.requestId);
     return await answer(tools, outcome ?? { outcome: "stale" }, requestHash, answerIds);
   } catch (error) {
     if (!(error instanceof HearthError)) throw error;
@@ -133,6 +164,13 @@ export async function act(tools: ActionTools, action: Action): Promise<StoredEve
     if (done !== null) return done;
     throw await concealed(tools, action, error);
   }
+}
+
+/** By which a repeated action is told from another one under the same action id. [ACT-2] */
+export function requestHashOf(name: string, { actionId: _apart, ...request }: Action["input"]): string {
+  return createHash("sha256")
+    .update(`${name} ${canonicalJson(request, "", 2 * maxDepth)}`)
+    .digest("base64url");
 }
 
 /** Throws what would refuse the action if it were done now; nothing is stored. [ACT-13] */
@@ -157,9 +195,7 @@ async function concealed(tools: ActionTools, action: Action, error: HearthError)
   // Who is refused by the policy was let by the rules, and so knows the room.
   const told = action.makesRoom === true || error instanceof PolicyRefusal;
   if (error.code !== "FORBIDDEN" || told) return error;
-  const access = await accessToRooms(tools.database.reader, action.requester.userId, [action.roomId]);
-  const { membership = null, view = null } = access.get(action.roomId) ?? {};
-  const knows = view !== null || membership === "invite" || membership === "knock";
+  const knows = await knowsRoom(tools.database.reader, action.requester.userId, action.roomId);
   return knows ? error : roomNotFound();
 }
 

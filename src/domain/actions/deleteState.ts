@@ -4,7 +4,7 @@ import { HearthError } from "../../model/errors.ts";
 import { emptyStateKey, type EventDraft, type StoredEvent } from "../../model/event.ts";
 import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
-import { stateInSlots } from "../../store/state.ts";
+import { endless, stateInSlots } from "../../store/state.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
 import { authoriseAll, present } from "./plan.ts";
 import { stateType } from "./setStates.ts";
@@ -30,7 +30,7 @@ export async function deleteState(tools: ActionTools, requester: Requester, give
       const room = present(known);
       const draft: EventDraft = { type, stateKey, sender: requester.userId, content: null };
       const append = authoriseAll([draft], room, tools.serverName);
-      const slot = { roomId, type, stateKey, at: Number.MAX_SAFE_INTEGER };
+      const slot = { roomId, type, stateKey, at: endless };
       if ((await stateInSlots(connection, [slot])).length === 0) {
         throw new HearthError("NOT_FOUND", "stateKey: there is no such state.", { field: "stateKey" });
       }

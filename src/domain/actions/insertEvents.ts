@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { check } from "../../model/check.ts";
-import { badInput, eventNotFound, roomNotFound } from "../../model/errors.ts";
+import { badInput, eventNotFound, roomNotFound, HearthError } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId, roomId } from "../../model/ids.ts";
 import { placeBetween } from "../../model/order.ts";
@@ -8,20 +8,18 @@ import type { Requester } from "../../model/requester.ts";
 import type { Connection } from "../../store/database.ts";
 import { eventsById, nextPlace } from "../../store/events.ts";
 import { accessToRooms, maySee } from "../reading/views.ts";
-import { act, commonInput, type ActionTools } from "./act.ts";
+import { act, commonInput, maxTime, type ActionTools } from "./act.ts";
 import { authoriseAll, present } from "./plan.ts";
-import { checkParents } from "./parents.ts";
+import { demandOlderKeys } from "./olderKeys.ts";
+import { withParents } from "./parents.ts";
 import { messageDraft, messageInput } from "./sendMessages.ts";
 import { stateDraft, stateInput } from "./setStates.ts";
-
-/** The last moment that a date can hold, in milliseconds since the epoch. */
-const maxTime = 8.64e15;
 
 const inserted = z.strictObject({
   message: messageInput.nullish(),
   state: stateInput.nullish(),
-  /** When it happened elsewhere, in milliseconds since the epoch. */
-  sentAt: z.int().min(0).max(maxTime),
+  /** When it happened elsewhere, in milliseconds since the epoch; else as the input's `sentAt` says. */
+  sentAt: z.int().min(0).max(maxTime).nullish(),
 });
 const insertEventsInput = z.strictObject({
   ...commonInput,
@@ -45,20 +43,32 @@ export async function insertEvents(tools: ActionTools, requester: Requester, giv
     name: "insertEvents",
     input,
     roomId: input.roomId,
+    count: drafts.length,
     async plan(known, connection) {
       const room = present(known);
       const after = await visibleEvent(connection, requester.userId, input);
-      await checkParents(connection, requester.userId, input.roomId, drafts, (index) => `events.${index}.message`);
-      const placed = await withPlaces(connection, drafts, after, tools);
+      const field = (index: number): string => `events.${index}.message`;
+      const related = await withParents(connection, requester.userId, input.roomId, drafts, field);
+      await demandOlderKeys(connection, input.roomId, drafts, tools.serverName);
+      const placed = await withPlaces(connection, related, after, tools);
       return { append: authoriseAll(placed, room, tools.serverName), room };
     },
   });
 }
 
+/** The same for an application service, which alone knows what happened before its room was here. [AS-10] */
+export async function insertHistory(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent[]> {
+  if (requester.service === undefined) {
+    throw new HearthError("FORBIDDEN", "Only application services put events into the past.", { field: "insertAfter" });
+  }
+  return insertEvents(tools, requester, given);
+}
+
 function draftOf(sender: string, event: z.output<typeof inserted>, field: string): EventDraft {
-  const { message, state, sentAt } = event;
-  if (message && !state) return { ...messageDraft(sender, message, `${field}.message`), sentAt };
-  if (state && !message) return { ...stateDraft(sender, state, `${field}.state.`), sentAt };
+  const { message, state } = event;
+  const at = typeof event.sentAt === "number" ? { sentAt: event.sentAt } : {};
+  if (message && !state) return { ...messageDraft(sender, message, `${field}.message`), ...at };
+  if (state && !message) return { ...stateDraft(sender, state, `${field}.state.`), ...at };
   throw badInput(field, "is neither a message nor state, or both");
 }
 

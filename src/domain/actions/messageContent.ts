@@ -32,6 +32,8 @@ export const messageContentInput = z.strictObject({
   /** The key of a reaction. [REL-4] */
   reaction: indexedText.nullish(),
   custom: jsonObject.nullish(),
+  /** As it stands, too; what the message is about is said in it, in the older form, as far as that is there. [AS-13] */
+  older: jsonObject.nullish(),
 });
 
 /** The content of the event, with the drafts' key names. Keys that weren't given are left out. */
@@ -49,6 +51,7 @@ export function messageContent(input: z.output<typeof messageContentInput>, fiel
   }
   if (input.location) return { msgtype: "m.location", body: input.location.body, geo_uri: input.location.geoUri };
   if (typeof input.reaction === "string") return {};
-  if (input.custom) return input.custom;
+  const asItStands = input.custom ?? input.older;
+  if (asItStands) return asItStands;
   throw badInput(field, "gives no content");
 }

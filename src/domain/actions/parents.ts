@@ -10,19 +10,20 @@ import { accessToRooms, maySee } from "../reading/views.ts";
 /**
  * Checks what messages update and relate to: messages of the same room that the sender may see, else `BAD_INPUT`; and
  * only the parent's sender may update it, else `FORBIDDEN`, but for calls, in which the other side takes part. [REL-1, UPD-2]
+ * Gives the messages; those that relate where they can come without what would be refused.
  */
-export async function checkParents(
+export async function withParents(
   connection: Connection,
   sender: UserId,
   roomId: string,
   drafts: readonly EventDraft[],
   field: (index: number) => string,
-): Promise<void> {
+): Promise<EventDraft[]> {
   const ids = drafts.flatMap(({ updatesId, relatesTo }) => [
     ...(updatesId === undefined ? [] : [updatesId]),
     ...(relatesTo ?? []).map(({ eventId }) => eventId),
   ]);
-  if (ids.length === 0) return;
+  if (ids.length === 0) return [...drafts];
   const access = (await accessToRooms(connection, sender, [roomId])).get(roomId);
   const found = await eventsById(connection, [...new Set(ids)]);
   const parents = new Map(
@@ -30,14 +31,34 @@ export async function checkParents(
   );
   const updated = drafts.flatMap(({ updatesId }) => updatesId ?? []);
   const lines = updated.length === 0 ? new Map<string, UpdateLine>() : await readLines(connection, updated);
-  for (const [index, draft] of drafts.entries()) {
-    if (draft.updatesId !== undefined) {
-      const parent = parentOf(parents, draft.updatesId, `${field(index)}.updates`);
-      checkUpdate(draft, parent, lines.get(parent.eventId)!, `${field(index)}.updates`);
-    }
-    for (const [n, { eventId }] of (draft.relatesTo ?? []).entries()) {
-      parentOf(parents, eventId, `${field(index)}.relatesTo.${n}.eventId`);
-    }
+  return drafts.map((draft, index) => {
+    const passes = draft.relatesWhereItCan === true ? isAccepted : demand;
+    const { updatesId, relatesTo, ...rest } = draft;
+    const updates =
+      updatesId !== undefined &&
+      passes(() => {
+        const parent = parentOf(parents, updatesId, `${field(index)}.updates`);
+        checkUpdate(draft, parent, lines.get(parent.eventId)!, `${field(index)}.updates`);
+      });
+    const related = (relatesTo ?? []).filter(({ eventId }, n) =>
+      passes(() => void parentOf(parents, eventId, `${field(index)}.relatesTo.${n}.eventId`)),
+    );
+    return { ...rest, ...(updates ? { updatesId } : {}), ...(related.length > 0 ? { relatesTo: related } : {}) };
+  });
+}
+
+/** Throws what the check throws. */
+function demand(check: () => void): boolean {
+  check();
+  return true;
+}
+
+function isAccepted(check: () => void): boolean {
+  try {
+    return demand(check);
+  } catch (error) {
+    if (error instanceof HearthError) return false;
+    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { HearthError, roomNotFound, within } from "../../model/errors.ts";
 import type { EventDraft } from "../../model/event.ts";
 import type { MarkerMove } from "../../model/marker.ts";
-import type { BatchUnit, CallMove } from "../../store/append.ts";
+import type { AliasChange, BatchUnit, CallMove, HeldSlot } from "../../store/append.ts";
 import type { Connection } from "../../store/database.ts";
 import { authorise } from "../rules/authorise.ts";
 import type { RoomAuthority } from "../rules/authority.ts";
@@ -13,6 +13,9 @@ export type Plan =
       newRoom?: BatchUnit["newRoom"];
       rejects?: string[];
       calls?: CallMove[] | undefined;
+      slots?: HeldSlot[] | undefined;
+      aliases?: AliasChange[] | undefined;
+      registry?: number | undefined;
       room: RoomAuthority;
     }
   | { mark: Omit<MarkerMove, "device" | "actionId" | "suppressed">; room: RoomAuthority }
@@ -35,7 +38,7 @@ export function authoriseAll(drafts: EventDraft[], room: RoomAuthority, serverNa
 }
 
 /** Names the part of the input; also where no field is at fault, once those before it have passed. */
-function located(error: unknown, { inputPath = "" }: EventDraft, othersPassed: boolean): unknown {
+export function located(error: unknown, { inputPath = "" }: EventDraft, othersPassed: boolean): unknown {
   if (!(error instanceof HearthError) || inputPath === "") return error;
   return othersPassed || "field" in error.details ? within(inputPath, error) : error;
 }

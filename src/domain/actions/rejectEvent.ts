@@ -4,6 +4,7 @@ import { check } from "../../model/check.ts";
 import { badInput, eventNotFound } from "../../model/errors.ts";
 import type { EventDraft, StoredEvent } from "../../model/event.ts";
 import { eventId } from "../../model/ids.ts";
+import { profileType } from "../../model/profile.ts";
 import type { Requester } from "../../model/requester.ts";
 import { eventsById } from "../../store/events.ts";
 import { standingOf, type Standing } from "../../store/rejections.ts";
@@ -12,7 +13,7 @@ import { act, commonInput, type ActionTools } from "./act.ts";
 import { endingWithInvite } from "./callSignals.ts";
 import { authoriseAll, present } from "./plan.ts";
 import { reason } from "./membership.ts";
-import { redactions } from "./redactEvent.ts";
+import { demandNoPresentAliases, redactions } from "./redactEvent.ts";
 
 const rejectEventInput = z.strictObject({ ...commonInput, eventId, reason });
 
@@ -29,7 +30,7 @@ export interface Rejection {
  * had authorised later stands. What another rejection restored of it goes with it, so that the order of several rejections
  * doesn't matter. Of a rejected redaction the reason goes; what it redacted stays redacted. [EVS-7]
  * Rejecting twice makes no second event. For admins, and for the policy hook. Throws `FORBIDDEN`, `NOT_FOUND`, and
- * `BAD_INPUT` for the event that made a room.
+ * `BAD_INPUT` for the event that made a room, and for the one that tells its aliases.
  */
 export async function rejectEvent(tools: ActionTools, requester: Requester, given: unknown): Promise<Rejection> {
   demandAdmin(requester);
@@ -47,6 +48,7 @@ export async function rejectEvent(tools: ActionTools, requester: Requester, give
     locked: true,
     async plan(known, connection) {
       const room = present(known);
+      await demandNoPresentAliases(connection, target);
       const [now] = await eventsById(connection, [input.eventId]);
       const standing = await standingOf(connection, input.eventId, sender);
       const redacted = now?.redactedById ?? null;
@@ -87,6 +89,8 @@ async function redactionOf(tools: ActionTools, eventId: string): Promise<StoredE
 }
 
 function restoring({ type, stateKey }: StoredEvent, { source }: Standing, sender: string): EventDraft {
-  const draft = { type, stateKey: stateKey!, sender, content: source?.content ?? null };
+  // Who has no profile in a room is shown by the global one, which may be what was rejected.
+  const without = type === profileType ? "{}" : null;
+  const draft = { type, stateKey: stateKey!, sender, content: source?.content ?? without };
   return source === null ? draft : { ...draft, restoresId: source.restoresId };
 }

@@ -4,11 +4,12 @@ import { check } from "../../model/check.ts";
 import { badInput } from "../../model/errors.ts";
 import { isServersOwn, plainType, type EventDraft, type EventRelation, type StoredEvent } from "../../model/event.ts";
 import { clientChosenId, eventId, indexedText, roomId, userId } from "../../model/ids.ts";
+import { relatedBy, type Related } from "../../model/olderRelations.ts";
 import type { Requester } from "../../model/requester.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
 import { signalDraft, signalled } from "./callSignals.ts";
 import { authoriseAll, present, type Planner } from "./plan.ts";
-import { checkParents } from "./parents.ts";
+import { withParents } from "./parents.ts";
 import { messageContent, messageContentInput } from "./messageContent.ts";
 
 const relation = z.strictObject({
@@ -26,8 +27,8 @@ export const messageInput = z.strictObject({
   actionId: clientChosenId.nullish(),
 });
 type Message = z.output<typeof messageInput>;
-const { suppressOnStream } = commonInput;
-const sendMessageInput = z.strictObject({ roomId, message: messageInput, suppressOnStream });
+const { suppressOnStream, sentAt } = commonInput;
+const sendMessageInput = z.strictObject({ roomId, message: messageInput, suppressOnStream, sentAt });
 const sendMessagesInput = z.strictObject({
   ...commonInput,
   roomId,
@@ -36,9 +37,9 @@ const sendMessagesInput = z.strictObject({
 
 /** Sends one message event. [ACT-8] Throws `BAD_INPUT`, `TOO_LARGE`, `FORBIDDEN`, `NOT_FOUND`, `CONFLICT`. */
 export async function sendMessage(tools: ActionTools, requester: Requester, given: unknown): Promise<StoredEvent> {
-  const { roomId, message, suppressOnStream } = check(sendMessageInput, given);
+  const { message, ...common } = check(sendMessageInput, given);
   const { actionId, ...sent } = message;
-  const input = { actionId, roomId, messages: [sent], suppressOnStream };
+  const input = { ...common, actionId, messages: [sent] };
   const [event] = await send(tools, requester, "sendMessage", input, () => "message");
   return event!;
 }
@@ -67,6 +68,7 @@ async function send(
     name,
     input,
     roomId: input.roomId,
+    count: drafts.length,
     plan: appendingMessages(tools, input.roomId, drafts, field),
   });
   // Behind them may stand what the server says of a call.
@@ -91,8 +93,8 @@ export function appendingMessages(
   return async (known, connection) => {
     const room = present(known);
     // First, since a stranger to the room learns nothing of it: not even that the events they name aren't in it.
-    const append = authoriseAll(drafts, room, tools.serverName);
-    await checkParents(connection, drafts[0]!.sender, roomId, drafts, field);
+    const allowed = authoriseAll(drafts, room, tools.serverName);
+    const append = await withParents(connection, drafts[0]!.sender, roomId, allowed, field);
     return { ...(await signalled(tools, connection, roomId, append, field)), room };
   };
 }
@@ -103,7 +105,7 @@ export function messageDraft(sender: string, message: Message, field: string): E
   const isReaction = typeof message.content.reaction === "string";
   // The default type is that of texts; what only has a key to show is a reaction.
   const type = isReaction && asked === "m.room.message" ? "m.reaction" : asked;
-  const relatesTo = relationsOf(message, field);
+  const { updatesId, relatesTo } = relatedIn(message, field);
   if (isServersOwn(type)) throw badInput(`${field}.type`, `${type} is not sent as a message`);
   const content = {
     ...messageContent(message.content, `${field}.content`),
@@ -114,10 +116,19 @@ export function messageDraft(sender: string, message: Message, field: string): E
     sender,
     content: canonicalJson(content, `${field}.content`),
     inputPath: `${field}.`,
-    ...(message.updates ? { updatesId: message.updates } : {}),
+    ...(updatesId === null ? {} : { updatesId }),
     ...(relatesTo.length > 0 ? { relatesTo } : {}),
+    ...(message.content.older ? { relatesWhereItCan: true } : {}),
     ...(message.actionId ? { actionId: message.actionId } : {}),
   };
+}
+
+/** What a message is about: what is said beside its content, or within one of the older form. */
+function relatedIn(message: Message, field: string): Related {
+  const { older } = message.content;
+  if (!older) return { updatesId: message.updates ?? null, relatesTo: relationsOf(message, field) };
+  if (message.updates || message.relatesTo) throw badInput(field, "says in its content what it is about");
+  return relatedBy(older);
 }
 
 /** The relations of a message; a reaction's one relation carries its key. [REL-1, REL-4] */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { check } from "../../model/check.ts";
 import { eventNotFound, HearthError } from "../../model/errors.ts";
-import { eventId } from "../../model/ids.ts";
+import { eventId, roomId as idOfRoom } from "../../model/ids.ts";
 import { markerKinds, type Marker } from "../../model/marker.ts";
 import type { Requester } from "../../model/requester.ts";
 import { markersOfUsers } from "../../store/markers.ts";
@@ -14,6 +14,8 @@ const setMarkerInput = z.strictObject({
   eventId,
   kind: z.enum(markerKinds),
   private: z.boolean().default(false),
+  /** The room that the event has to be in, where it is said. */
+  roomId: idOfRoom.nullish(),
 });
 
 /**
@@ -26,6 +28,7 @@ export async function setMarker(tools: ActionTools, requester: Requester, given:
   const input = check(setMarkerInput, given);
   const { userId } = requester;
   const roomId = await roomOfEvent(tools, requester, input);
+  if (input.roomId && input.roomId !== roomId) throw eventNotFound();
   await act(tools, {
     requester,
     name: "setMarker",

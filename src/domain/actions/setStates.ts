@@ -7,7 +7,8 @@ import { roomId } from "../../model/ids.ts";
 import type { Requester } from "../../model/requester.ts";
 import { checkStateContent } from "../rules/stateContent.ts";
 import { act, commonInput, type ActionTools } from "./act.ts";
-import { appending } from "./plan.ts";
+import { demandOlderKeys } from "./olderKeys.ts";
+import { authoriseAll, present } from "./plan.ts";
 
 /** One state slot and what to put there. */
 export const stateInput = z.strictObject({
@@ -48,12 +49,18 @@ function set(
     name,
     input,
     roomId: input.roomId,
-    plan: appending(drafts, tools),
+    count: drafts.length,
+    async plan(known, connection) {
+      const room = present(known);
+      const append = authoriseAll(drafts, room, tools.serverName);
+      await demandOlderKeys(connection, input.roomId, drafts, tools.serverName);
+      return { append, room };
+    },
   });
 }
 
 /** State that has actions of its own, or that only the server sets. */
-const reserved = /^m\.room\.(member|create|aliases)$/;
+const reserved = /^m\.room\.(member|member\.profile|create|aliases)$/;
 
 /** A state event as a user asks for it, its content checked where its type is well known. `path` leads to the input. */
 export function stateDraft(sender: string, input: z.output<typeof stateInput>, path: string): EventDraft {

@@ -24,8 +24,16 @@ export function bareUnit(
 /** The unit of a plan: its events with ids, times and what they make of the room's version. Throws `TOO_LARGE`. */
 export function unitOf(
   { clock, ids }: { clock: Clock; ids: Ids },
-  { requester, input, roomId }: { requester: Requester; input: { suppressOnStream?: boolean }; roomId: string },
-  { append, newRoom = null, rejects = [], calls, room }: Extract<Plan, { append: unknown }>,
+  {
+    requester,
+    input,
+    roomId,
+  }: {
+    requester: Requester;
+    input: { suppressOnStream?: boolean; sentAt?: number | null | undefined };
+    roomId: string;
+  },
+  { append, newRoom = null, rejects = [], calls, slots, aliases, registry, room }: Extract<Plan, { append: unknown }>,
   action: BatchUnit["action"],
 ): BatchUnit {
   const now = clock.now();
@@ -35,7 +43,7 @@ export function unitOf(
     return {
       ...draft,
       eventId: draft.eventId ?? ids.eventId(now),
-      sentAt: draft.sentAt ?? now,
+      sentAt: draft.sentAt ?? input.sentAt ?? now,
       ...(draft.sender === requester.userId ? {} : { actor: requester.userId }),
       device: requester.deviceId,
       actionId: draft.actionId ?? action?.actionId,
@@ -57,5 +65,8 @@ export function unitOf(
     events,
     rejects,
     ...(calls === undefined ? {} : { calls }),
+    ...(slots === undefined ? {} : { slots }),
+    ...(aliases === undefined ? {} : { aliases }),
+    ...(registry === undefined ? {} : { registry }),
   };
 }

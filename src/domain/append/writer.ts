@@ -1,10 +1,12 @@
 import type { StoredEvent } from "../../model/event.ts";
-import { HearthError } from "../../model/errors.ts";
-import type { Log } from "../../model/ports.ts";
+import { aliasInUse, HearthError } from "../../model/errors.ts";
+import type { Log, Meter, Tracer } from "../../model/ports.ts";
+import { served, serveNobody } from "../../model/serving.ts";
 import { appendBatch, lockAppending, type BatchResult, type BatchUnit } from "../../store/append.ts";
 import type { Connection, Database } from "../../store/database.ts";
 import { eventsById } from "../../store/events.ts";
 import { failureOf } from "../../store/failures.ts";
+import { storeUnreachable } from "../storeAway.ts";
 import { storedEvents } from "./stored.ts";
 
 /** What became of a unit. */
@@ -25,27 +27,42 @@ export interface CommittedBatch {
 const unknownPosition = -1;
 
 export interface Writer {
-  /** Appends a unit with the next batch. Rejects with `HearthError` when its data is refused or the store is away. */
-  append(unit: BatchUnit): Promise<AppendOutcome>;
+  /**
+   * Appends a unit with the next batch, for a request that the log names where it fails. Rejects with `HearthError` when its
+   * data is refused or the store is away.
+   */
+  append(unit: BatchUnit, requestId?: string): Promise<AppendOutcome>;
   /**
    * For a unit that keeps going stale: `prepare` authorises it while nobody else can append. It must be quick, since it
    * stops every writer; the database cuts it off after 2 s without a statement.
    */
-  appendLocked(prepare: (connection: Connection) => Promise<BatchUnit | null>): Promise<AppendOutcome | null>;
+  appendLocked(
+    prepare: (connection: Connection) => Promise<BatchUnit | null>,
+    requestId?: string,
+  ): Promise<AppendOutcome | null>;
   /** Waits until nothing is in flight. */
   drain(): Promise<void>;
+  /** How many units wait for the next batch. */
+  waiting(): number;
 }
 
 export interface WriterOptions {
   database: Database;
   processId: string;
   log: Log;
+  meter: Meter;
+  tracer: Tracer;
   /** Called after each commit; callers are answered when it is done. */
   onCommitted(batch: CommittedBatch): Promise<void>;
 }
 
 interface Waiting {
   unit: BatchUnit;
+  requestId: string | undefined;
+  /** In its trace. */
+  place: unknown;
+  /** By `performance.now()`. */
+  since: number;
   resolve(outcome: AppendOutcome): void;
   reject(error: unknown): void;
 }
@@ -60,7 +77,7 @@ const firstPauseMs = 50;
  * The only writer of events: units that arrive while a batch is in flight form the next one. One batch at a time is in
  * flight per process, since the append lock lets only one commit at a time anyway. See docs/decisions/0002-the-writer.md.
  */
-export function createWriter({ database, processId, log, onCommitted }: WriterOptions): Writer {
+export function createWriter({ database, processId, log, meter, tracer, onCommitted }: WriterOptions): Writer {
   let queue: Waiting[] = [];
   let running: Promise<void> | null = null;
   const locked: (() => Promise<void>)[] = [];
@@ -68,7 +85,8 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   const underway = new Map<string, Promise<AppendOutcome>>();
 
   function wake(): void {
-    running ??= run();
+    // Whoever wakes it, it works for all.
+    running ??= serveNobody(run);
   }
 
   async function run(): Promise<void> {
@@ -85,10 +103,11 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
   }
 
   /**
-   * The next batch, in order of arrival. Behind a unit that moves a room's auth version, or a call in it, no other of that
-   * room follows in the same batch, so that `append_batch` can compare all versions before it appends anything. Nor does the repetition
-   * of an action, which would have the whole batch refused, nor what comes upon a redaction of the same event, which
-   * `append_batch` couldn't know of yet.
+   * The next batch, in order of arrival. Behind a unit that moves a room's auth version, a call in it, or state that it was
+   * planned on, no other of that room follows in the same batch, so that `append_batch` can compare everything before it
+   * appends anything. Nor does the repetition of an action, which would have the whole batch refused, nor what comes upon a
+   * redaction of the same event, which `append_batch` couldn't know of yet; that event may be the state that a unit was
+   * planned on.
    */
   function takeBatch(): Waiting[] {
     const batch: Waiting[] = [];
@@ -96,6 +115,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
     const closed = new Set<string>();
     const actions = new Set<string>();
     const redacted = new Set<string>();
+    const redactedIn = new Set<string>();
     const updated = new Set<string>();
     let events = 0;
     for (const waiting of queue) {
@@ -107,8 +127,9 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
           redacted.has(redactsId) || updated.has(redactsId) || redacted.has(updatesId),
       );
       const size = unit.events.length + (unit.markers?.length ?? 0);
+      const overtaken = unit.slots !== undefined && redactedIn.has(unit.roomId);
       const full = batch.length > 0 && events + size > batchEvents;
-      if (full || repeats || touched || closed.has(unit.roomId)) {
+      if (full || repeats || touched || overtaken || closed.has(unit.roomId)) {
         closed.add(unit.roomId);
         left.push(waiting);
         continue;
@@ -117,10 +138,14 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       events += size;
       if (action !== null) actions.add(action);
       for (const { redactsId, updatesId } of unit.events) {
-        if (redactsId !== undefined) redacted.add(redactsId);
+        if (redactsId !== undefined) {
+          redacted.add(redactsId);
+          redactedIn.add(unit.roomId);
+        }
         if (updatesId !== undefined) updated.add(updatesId);
       }
-      if (unit.nextVersion !== null || unit.calls !== undefined) closed.add(unit.roomId);
+      const alone = unit.nextVersion !== null || unit.calls !== undefined || unit.slots !== undefined;
+      if (alone) closed.add(unit.roomId);
     }
     queue = left;
     return batch;
@@ -136,11 +161,17 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
         doubtful = false;
         if (batch.length === 0) return;
         const units = batch.map((waiting) => waiting.unit);
-        return settle(batch, await appendBatch(database.writer, processId, units));
+        const begun = performance.now();
+        const places = batch.map(({ place }) => place);
+        const append = (): Promise<BatchResult> => appendBatch(database.writer, processId, units);
+        const result = await tracer.joint("append batch", { units: units.length }, places, append);
+        told(result, performance.now() - begun);
+        return settle(batch, result);
       } catch (error) {
         const failure = failureOf(error);
+        meter.batchFailed(failure.kind);
         if (failure.kind === "refused") return refuse(batch, error, failure.message);
-        log.warn({ error, attempt, units: batch.length }, "a batch failed");
+        log.warn({ error, attempt, ...namesOf(batch) }, "a batch failed");
         doubtful ||= failure.kind === "unknown";
         if (attempt === tries) {
           const left = doubtful ? await settleCommitted(batch).catch(() => batch) : batch;
@@ -150,6 +181,10 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
         pause *= 2;
       }
     }
+  }
+
+  function told({ units, positions }: BatchResult, ms: number): void {
+    meter.batch({ units: units.length, events: positions.filter((position) => position !== null).length, ms });
   }
 
   /** Halves the batch until the guilty unit is alone. */
@@ -167,7 +202,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
     } else if (told !== null) {
       batch[0]!.reject(told);
     } else {
-      log.error({ error }, "the store refused a unit");
+      log.error({ error, requestId: batch[0]!.requestId }, "the store refused a unit");
       batch[0]!.reject(error);
     }
   }
@@ -188,7 +223,7 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
     }
     const to = Math.max(...found.map((event) => event.position));
     publish({ previous: unknownPosition, to, events: [...answers.values()].flat() }, () => {
-      for (const [waiting, events] of answers) waiting.resolve({ outcome: "appended", events });
+      for (const [waiting, events] of answers) resolve(waiting, { outcome: "appended", events });
     });
     return batch.filter((waiting) => !answers.has(waiting));
   }
@@ -199,8 +234,13 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
     // The moves of markers come behind the batch's events, whatever their unit.
     const inOrder = events.flat().sort((a, b) => a.position - b.position);
     publish({ previous: result.previous, to: result.to, events: inOrder }, () => {
-      for (const [index, waiting] of batch.entries()) waiting.resolve(outcomeOf(result, index, events[index]!));
+      for (const [index, waiting] of batch.entries()) resolve(waiting, outcomeOf(result, index, events[index]!));
     });
+  }
+
+  function resolve(waiting: Waiting, outcome: AppendOutcome): void {
+    meter.appended(performance.now() - waiting.since);
+    waiting.resolve(outcome);
   }
 
   /** The next batch needn't wait for readers to be woken, but the callers of this one do. */
@@ -211,15 +251,15 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
 
   function giveUp(batch: Waiting[], error: unknown): void {
     if (batch.length === 0) return;
-    log.error({ error, units: batch.length }, "a batch was given up");
-    for (const waiting of batch) waiting.reject(unreachable());
+    log.error({ error, ...namesOf(batch) }, "a batch was given up");
+    for (const waiting of batch) waiting.reject(storeUnreachable());
   }
 
   return {
-    append(unit) {
+    append(unit, requestId) {
       const queued = (): Promise<AppendOutcome> =>
         new Promise((resolve, reject) => {
-          queue.push({ unit, resolve, reject });
+          queue.push({ unit, requestId, place: served()?.place, since: performance.now(), resolve, reject });
           wake();
         });
       const [prepared] = unit.events;
@@ -233,33 +273,47 @@ export function createWriter({ database, processId, log, onCommitted }: WriterOp
       underway.set(prepared.eventId, appended);
       return appended;
     },
-    appendLocked(prepare) {
+    appendLocked(prepare, requestId) {
       return new Promise((resolve, reject) => {
+        const since = performance.now();
         locked.push(async () => {
           try {
             let unit: BatchUnit | null = null;
+            const begun = performance.now();
             const result = await database.writer.$transaction(async (connection) => {
               await lockAppending(connection);
               unit = await prepare(connection);
               return unit && appendBatch(connection, processId, [unit]);
             });
             if (unit === null || result === null) return resolve(null);
-            settle([{ unit, resolve, reject }], result);
+            told(result, performance.now() - begun);
+            settle([{ unit, requestId, place: undefined, since, resolve, reject }], result);
           } catch (error) {
             if (error instanceof HearthError) return reject(error);
             const failure = failureOf(error);
+            meter.batchFailed(failure.kind);
             if (failure.kind === "refused") return reject(refusalOf(failure.message) ?? error);
-            log.warn({ error }, "appending under the lock failed");
-            reject(unreachable());
+            log.warn({ error, requestId }, "appending under the lock failed");
+            reject(storeUnreachable());
           }
         });
         wake();
       });
     },
+    waiting: () => queue.length + locked.length,
     async drain() {
       while (running) await running;
     },
   };
+}
+
+/** Requests that a line of the log names at most. */
+const maxNamed = 20;
+
+/** What the log tells of a batch: the work of many requests, and so in the name of each. */
+function namesOf(batch: readonly Waiting[]): object {
+  const requestIds = batch.flatMap(({ requestId }) => requestId ?? []).slice(0, maxNamed);
+  return { units: batch.length, requestIds };
 }
 
 function outcomeOf(result: BatchResult, index: number, events: StoredEvent[]): AppendOutcome {
@@ -279,7 +333,7 @@ function refusalOf(message: string): HearthError | null {
   // The id of the unit itself was looked for: it is one of a part of it.
   if (message.includes("action_pkey")) return actionIdUsed();
   if (message.includes("room_alias_pkey")) {
-    return new HearthError("ALIAS_IN_USE", "The alias is taken.", { field: "alias" });
+    return aliasInUse();
   }
   return null;
 }
@@ -287,10 +341,6 @@ function refusalOf(message: string): HearthError | null {
 /** An action id comes back with something else than before. [ACT-2] */
 export function actionIdUsed(): HearthError {
   return new HearthError("CONFLICT", "actionId: was used for another request.", { field: "actionId" });
-}
-
-function unreachable(): HearthError {
-  return new HearthError("OVERLOADED", "The store is not reachable now; try again with the same action id.");
 }
 
 function nextTurn(): Promise<void> {

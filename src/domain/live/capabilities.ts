@@ -38,7 +38,7 @@ export function createCapabilities({ connection, sessions, presence, can }: Capa
     "m.cap.federation.event_format.v1": {},
     "m.cap.graphql.v1": { subscriptions: ["graphql-transport-ws", "text/event-stream"] },
   };
-  const forUsers = { ...forAnybody, ...(can.turn ? { "m.cap.turnserver.v1": {} } : {}) };
+  const forUsers = { ...forAnybody, "m.cap.contentrepo.v1": {}, ...(can.turn ? { "m.cap.turnserver.v1": {} } : {}) };
   const setOf = (set: object): CapabilitySet => capabilitySet(canonicalJson(set, "set"));
   const own = { anybody: setOf(forAnybody), users: setOf(forUsers) };
 

@@ -13,7 +13,6 @@ import { joinedRooms, sharingUsers } from "../../store/rooms.ts";
 import { presenceOf } from "../rules/presence.ts";
 import type { EventStream } from "../sync/eventStream.ts";
 import { Coalesced } from "./coalesced.ts";
-
 import type { Sessions } from "./sessions.ts";
 
 export interface Presence {
@@ -27,8 +26,8 @@ export interface Presence {
   appearsOffline(userId: string): Promise<boolean>;
   /** Throws `BAD_INPUT` for a status that is too long. */
   set(requester: Requester, changed: Partial<PresenceSetting>): Promise<PresenceShape>;
-  /** Another process changed what is known of these users. */
-  expectChange(userIds: readonly string[]): void;
+  /** Another process told of sessions of these users, and that these have set something. */
+  notice(users: readonly string[], set: readonly string[]): void;
   close(): Promise<void>;
 }
 
@@ -55,8 +54,11 @@ interface Told {
   own: string;
 }
 
+/** Why a user may have to be told of: something has changed, they were something else for a moment, they set something. */
+const reasons = ["changed", "moved", "set"] as const;
+type Reason = (typeof reasons)[number];
+
 interface News {
-  userId: string;
   /** Null where others know already. */
   others: EphemeralEvent | null;
   own: EphemeralEvent;
@@ -73,60 +75,70 @@ export function createPresence(options: PresenceOptions): Presence {
   /** Of users with sessions; others are looked up when they are asked for. */
   const settings = new Map<string, PresenceSetting>();
   const told = new Map<string, Told>();
-  const changed = new Set<string>();
   /** What the devices of connected users say together, whatever is set. */
   const said = new Map<string, string>();
-  /** Who was something else since they were told of, if only for a moment. */
-  const moved = new Set<string>();
-  /** Whose settings may have been changed by another process. */
-  const outdated = new Set<string>();
+  const changed = new Map<string, Reason>();
+  /** Whose settings have been changed since they were read, with the number of the last change. */
+  const outdated = new Map<string, number>();
+  let changes = 0;
 
   const telling = new Coalesced(tellMs, async () => {
-    const users = [...changed];
+    const users = new Map(changed);
     changed.clear();
     try {
       await tell(users);
     } catch (error) {
       log.warn({ error }, "presence could not be told");
-      for (const userId of users) changed.add(userId);
-      telling.ask();
+      for (const [userId, reason] of users) change(userId, reason);
     }
   });
 
-  async function tell(users: readonly string[]): Promise<void> {
-    await learnSettings(users);
-    const away = users.filter((userId) => moved.has(userId) && stream.roomsOf(userId) === null);
+  function change(userId: string, reason: Reason): void {
+    if (!options.told) return;
+    const known = changed.get(userId);
+    if (known === undefined || reasons.indexOf(reason) > reasons.indexOf(known)) changed.set(userId, reason);
+    telling.ask();
+  }
+
+  /** After the change, since what was there before may have been read until then. */
+  function changeSettings(userId: string): void {
+    if (!options.told) return;
+    outdated.set(userId, ++changes);
+    change(userId, "set");
+  }
+
+  async function tell(users: ReadonlyMap<string, Reason>): Promise<void> {
+    const userIds = [...users.keys()];
+    await learnSettings(userIds);
+    const away = userIds.filter((userId) => stream.roomsOf(userId) === null);
     const roomsOfAway = away.length === 0 ? new Map<string, string[]>() : await joinedRooms(connection, away);
-    for (const { userId, others, own } of users.map(newsOf).filter((each) => each !== null)) {
+    for (const [userId, reason] of users) {
+      const news = newsOf(userId, reason);
+      if (news === null) continue;
       const rooms = stream.roomsOf(userId) ?? roomsOfAway.get(userId) ?? [];
-      if (others !== null) stream.offerToRooms(rooms, others, { except: userId, largest, byAndBy: true });
-      stream.offerToUser(userId, own);
+      if (news.others !== null) stream.offerToRooms(rooms, news.others, { except: userId, largest, byAndBy: true });
+      stream.offerToUser(userId, news.own);
       await pace.turn();
     }
   }
 
-  /** The events that tell of a user; null for what hasn't changed. */
-  function newsOf(userId: string): News | null {
-    // Connecting while appearing offline must not be news.
-    const absent = shown(userId, []);
-    const last = told.get(userId) ?? absent;
+  /** The events that tell of a user; null for what everybody knows already. */
+  function newsOf(userId: string, reason: Reason): News | null {
+    const setting = settings.get(userId) ?? unset;
     const devices = sessions.ofUser(userId);
-    const now = shown(userId, devices);
-    const hidden = (settings.get(userId) ?? unset).appearOffline && last.others === absent.others;
-    const hasMoved = moved.delete(userId);
+    // Connecting while appearing offline must not be news.
+    const absent = shown(userId, [], setting);
+    const last = told.get(userId) ?? absent;
+    const now = shown(userId, devices, setting);
     told.set(userId, now);
     if (devices.length === 0) forget(userId);
-    if (!hasMoved && now.others === last.others && now.own === last.own) return null;
+    const hidden = setting.appearOffline && last.others === absent.others;
+    const forOthers = now.others !== last.others || reason === "set" || (reason === "moved" && !hidden);
+    if (!forOthers && now.own === last.own && reason === "changed") return null;
     const sentAt = clock.now();
     const own = presenceEvent(userId, now.own, sentAt);
-    if (now.others === last.others && (hidden || !hasMoved)) return { userId, own, others: null };
-    return { userId, own, others: now.others === now.own ? own : presenceEvent(userId, now.others, sentAt) };
-  }
-
-  function shown(userId: string, devices: readonly LiveSession[]): Told {
-    const setting = settings.get(userId) ?? unset;
-    const content = (own: boolean): string => contentOf(presenceOf(userId, devices, setting, { own }));
-    return { others: content(false), own: content(true) };
+    if (!forOthers) return { own, others: null };
+    return { own, others: now.others === now.own ? own : presenceEvent(userId, now.others, sentAt) };
   }
 
   function forget(userId: string): void {
@@ -134,17 +146,13 @@ export function createPresence(options: PresenceOptions): Presence {
     settings.delete(userId);
   }
 
-  /** Settings are about to change, or have changed elsewhere: what was told until then counts as told. */
-  function expectChange(userId: string): void {
-    if (!told.has(userId)) told.set(userId, shown(userId, []));
-    outdated.add(userId);
-  }
-
   async function learnSettings(users: readonly string[]): Promise<void> {
     const unknown = users.filter((userId) => outdated.has(userId) || !settings.has(userId));
     if (unknown.length === 0) return;
-    for (const userId of unknown) outdated.delete(userId);
+    const known = changes;
     for (const [userId, setting] of await presenceSettings(connection, unknown)) settings.set(userId, setting);
+    // What was changed while it was read is read again.
+    for (const userId of unknown) if ((outdated.get(userId) ?? 0) <= known) outdated.delete(userId);
   }
 
   async function settingsOf(userIds: readonly string[]): Promise<Map<string, PresenceSetting>> {
@@ -166,13 +174,10 @@ export function createPresence(options: PresenceOptions): Presence {
   }
 
   sessions.onChanged((userId) => {
-    if (!options.told) return;
     const now = contentOf(presenceOf(userId, sessions.ofUser(userId), unset, { own: true }));
-    if (now !== (said.get(userId) ?? absence)) moved.add(userId);
+    change(userId, now === (said.get(userId) ?? absence) ? "changed" : "moved");
     if (now === absence) said.delete(userId);
     else said.set(userId, now);
-    changed.add(userId);
-    telling.ask();
   });
 
   return {
@@ -202,21 +207,28 @@ export function createPresence(options: PresenceOptions): Presence {
       ) {
         throw badInput("status", `is longer than ${maxStatusBytes} bytes or holds control characters`);
       }
-      await learnSettings([requester.userId]);
-      expectChange(requester.userId);
-      moved.add(requester.userId);
-      await writePresenceSetting(connection, requester.userId, setting);
-      sessions.tell(requester.userId);
-      return this.own(requester.userId);
+      const { userId } = requester;
+      const before = (await settingsOf([userId])).get(userId)!;
+      const after = { ...before, ...setting };
+      if (after.status !== before.status || after.appearOffline !== before.appearOffline) {
+        await writePresenceSetting(connection, userId, setting);
+        changeSettings(userId);
+        sessions.tellSet(userId);
+      }
+      return this.own(userId);
     },
-    expectChange(userIds) {
-      if (!options.told) return;
-      userIds.forEach(expectChange);
-      for (const userId of userIds) changed.add(userId);
-      telling.ask();
+    notice(users, set) {
+      for (const userId of users) change(userId, "changed");
+      for (const userId of set) changeSettings(userId);
     },
     close: () => telling.close(),
   };
+}
+
+/** What is shown of a user with these devices, to others and to the user. */
+function shown(userId: string, devices: readonly LiveSession[], setting: PresenceSetting): Told {
+  const content = (own: boolean): string => contentOf(presenceOf(userId, devices, setting, { own }));
+  return { others: content(false), own: content(true) };
 }
 
 function contentOf({ state, status, capabilityHashes }: PresenceShape): string {

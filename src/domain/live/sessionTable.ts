@@ -20,14 +20,14 @@ export class SessionTable {
     return [...(this.#users.get(userId)?.values() ?? [])];
   }
 
-  users(): string[] {
-    return [...this.#users.keys()];
-  }
-
   count(): number {
     let count = 0;
     for (const devices of this.#users.values()) count += devices.size;
     return count;
+  }
+
+  users(): string[] {
+    return [...this.#users.keys()];
   }
 
   /** Takes in a session as the store has it; gives the one that stands for it here. */

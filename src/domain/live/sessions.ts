@@ -30,6 +30,8 @@ export interface Sessions {
   end(requester: Requester): Promise<string | null>;
   /** Ends sessions whose access tokens were revoked. */
   endWith(tokenIds: readonly string[]): Promise<void>;
+  /** Ends all sessions of a user. */
+  endAllOf(userId: string): Promise<void>;
   /**
    * Keeps the device's session going, as an open stream does, until what it gives is called. With the presence of an
    * event stream the device says that; with null it is online unless it has said otherwise. [SES-1, PRE-3]
@@ -37,10 +39,12 @@ export interface Sessions {
   hold(requester: Requester, presence?: DevicePresence | null): () => void;
   /** What the device says of itself, for as long as its session goes on. [SES-3] */
   say(requester: Requester, said: { presence?: DevicePresence; capabilities?: string }): void;
+  /** How many there are, at all processes. */
+  count(): number;
   /** Users with sessions. */
   users(): string[];
-  /** Something about the user has changed, which this and other processes are to tell. */
-  tell(userId: string): void;
+  /** The user has set something, which other processes are to learn. */
+  tellSet(userId: string): void;
   /** Calls back whenever the sessions of a user, or what they say, have changed here or elsewhere. */
   onChanged(callback: (userId: string) => void): void;
   /** Calls back at every process when a session is over. */
@@ -49,8 +53,6 @@ export interface Sessions {
   onEnded(callback: (ended: EndedDevice) => void): void;
   /** Reads sessions of users anew, since another process changed them; null: of all. */
   refresh(userIds: readonly string[] | null): Promise<void>;
-  /** Sessions of this and other processes. */
-  count(): number;
   close(): Promise<void>;
 }
 
@@ -90,19 +92,23 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
   const used = new Set<LiveSession>();
   const said = new Set<LiveSession>();
   const changed = new Set<string>();
+  const haveSet = new Set<string>();
   const endedCallbacks: ((ended: EndedDevice) => void)[] = [];
   const failed = (error: unknown): void => log.warn({ error }, "sessions could not be written");
 
   const telling = new Coalesced(tellMs, async () => {
     const users = [...changed];
+    const set = [...haveSet];
     const changes = [...said].filter(isOn);
     changed.clear();
+    haveSet.clear();
     said.clear();
     try {
       if (changes.length > 0) await store.writePresences(connection, changes);
-      await store.notifySessions(connection, processId, users);
+      await store.notifySessions(connection, processId, { users, set });
     } catch (error) {
       for (const userId of users) changed.add(userId);
+      for (const userId of set) haveSet.add(userId);
       for (const session of changes) said.add(session);
       telling.ask();
       failed(error);
@@ -119,14 +125,17 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
   }
 
   /** A session may end a quarter later than its timeout says, and never sooner. */
-  const expiry = (): number => clock.now() + timeoutMs + quarter;
+  const lastsMs = timeoutMs + quarter;
 
   function start(requester: Requester): Promise<SessionOfRequest> {
     const { userId, deviceId, tokenId } = requester;
-    const known = starting.get(tokenId);
+    // The users of an application service are on its token.
+    const name = JSON.stringify([userId, deviceId, tokenId]);
+    const known = starting.get(name);
     if (known !== undefined) return known;
     const started = (async (): Promise<SessionOfRequest> => {
-      const given = { userId, deviceId, tokenId, sessionId: ids.opaque(), now: clock.now(), expiresAt: expiry() };
+      const now = clock.now();
+      const given = { userId, deviceId, tokenId, sessionId: ids.opaque(), now, expiresAt: now + lastsMs };
       const { session, replaced } = await store.startSession(connection, given);
       const before = table.find(session);
       if (before !== null && before.sessionId !== session.sessionId) table.remove(before);
@@ -140,8 +149,8 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
       }
       tell(userId);
       return { session: present, fresh: session.sessionId === given.sessionId };
-    })().finally(() => starting.delete(tokenId));
-    starting.set(tokenId, started);
+    })().finally(() => starting.delete(name));
+    starting.set(name, started);
     return started;
   }
 
@@ -165,10 +174,9 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
     const renewed = [...used].filter(isOn);
     used.clear();
     if (renewed.length === 0) return;
-    const expiresAt = expiry();
-    const there = new Set(await store.renewSessions(connection, renewed, expiresAt));
+    const there = new Set(await store.renewSessions(connection, renewed, lastsMs));
     for (const session of renewed) {
-      if (there.has(session.sessionId)) session.expiresAt = expiresAt;
+      if (there.has(session.sessionId)) session.expiresAt = Math.max(session.expiresAt, session.activeAt + lastsMs);
       else {
         // Another process took it for dead. Who still follows a stream isn't.
         table.remove(session);
@@ -213,6 +221,9 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
     async endWith(tokenIds) {
       ended(await store.endSessions(connection, { tokenIds }));
     },
+    async endAllOf(userId) {
+      ended(await store.endSessions(connection, { userId }));
+    },
     hold(requester, presence) {
       const key = SessionTable.keyOf(requester);
       const holder = held.get(key) ?? { requester, streams: 0, presence: null };
@@ -241,12 +252,14 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
       if (presence !== undefined) session.presence = presence;
       if (capabilities !== undefined) session.capabilities = capabilities;
       said.add(session);
-      sessions.tell(session.userId);
+      table.changed(session.userId);
+      tell(session.userId);
     },
+    count: () => table.count(),
     users: () => table.users(),
-    tell(userId) {
-      table.changed(userId);
-      tell(userId);
+    tellSet(userId) {
+      haveSet.add(userId);
+      telling.ask();
     },
     onChanged: (callback) => table.onChanged(callback),
     onGone: (callback) => table.onGone(callback),
@@ -255,7 +268,6 @@ export async function createSessions(options: SessionsOptions): Promise<Sessions
       const found = await store.sessionsOf(connection, userIds, clock.now());
       table.replace(userIds, found, said);
     },
-    count: () => table.count(),
     async close() {
       clearInterval(renewing);
       clearInterval(sweeping);

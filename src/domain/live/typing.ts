@@ -68,6 +68,8 @@ export class TypingBoard implements Typing {
   readonly #untold = new Map<string, Typist>();
   readonly #telling: Coalesced;
   #timer: NodeJS.Timeout | null = null;
+  /** When the timer ends. */
+  #ends = Infinity;
 
   constructor(options: TypingOptions) {
     this.#options = options;
@@ -132,7 +134,7 @@ export class TypingBoard implements Typing {
     const known = [...typists.values()].some(({ userId }) => userId === typist.userId);
     this.#rooms.set(typist.roomId, typists.set(keyOf(typist), typist));
     if (!known) this.#change(typist.roomId);
-    this.#wait();
+    if (typist.until < this.#ends) this.#wait(typist.until);
   }
 
   #remove(typist: Omit<Typist, "until">): void {
@@ -170,23 +172,25 @@ export class TypingBoard implements Typing {
     return { kind: "EPHEMERAL", eventId, roomId, type: "m.typing", sender: serverName, sentAt: clock.now(), content };
   }
 
-  /** Waits for the first of all to end. */
-  #wait(): void {
+  #wait(until: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    let first = Infinity;
-    for (const typists of this.#rooms.values())
-      for (const { until } of typists.values()) first = Math.min(first, until);
-    if (first === Infinity) return;
-    this.#timer = setTimeout(() => this.#expire(), Math.max(0, first - this.#options.clock.now()) + 1).unref();
+    this.#ends = until;
+    if (until === Infinity) return;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, until - this.#options.clock.now()) + 1).unref();
   }
 
+  /** Who has ended goes; then it is waited for the first of the others. */
   #expire(): void {
     const now = this.#options.clock.now();
+    let first = Infinity;
     for (const typists of this.#rooms.values()) {
-      for (const typist of typists.values()) if (typist.until <= now) this.#remove(typist);
+      for (const typist of typists.values()) {
+        if (typist.until <= now) this.#remove(typist);
+        else first = Math.min(first, typist.until);
+      }
     }
-    this.#wait();
+    this.#wait(first);
   }
 }
 

@@ -5,9 +5,9 @@ import type { StoredEvent } from "../../model/event.ts";
 import { checkLimit } from "../../model/paging.ts";
 import type { Requester } from "../../model/requester.ts";
 import type { RoomView } from "../../model/room.ts";
-import { findDevices, tokensOfDevices } from "../../store/accounts.ts";
+import * as devices from "../../store/devices.ts";
 import { eventsById } from "../../store/events.ts";
-import { countRoomsOfUser, roomsOfUser } from "../../store/rooms.ts";
+import { countRoomsOfUser, joinedRooms, roomsOfUser } from "../../store/rooms.ts";
 import type { Reading } from "./reading.ts";
 
 /** The requester's rooms of some memberships, the latest change of membership first; without those they may not see. */
@@ -34,6 +34,11 @@ export async function ownRooms(
   };
 }
 
+/** Ids of the rooms that the requester is in. */
+export async function joinedRoomIds({ connection }: Reading, { userId }: Requester): Promise<string[]> {
+  return (await joinedRooms(connection, [userId])).get(userId) ?? [];
+}
+
 /** The requester's open invites, the newest first. [SYN-5] */
 export async function ownInvites({ connection }: Reading, { userId }: Requester): Promise<StoredEvent[]> {
   const request = { userId, memberships: ["invite" as const], after: null, limit: 1000 };
@@ -45,20 +50,19 @@ export async function ownInvites({ connection }: Reading, { userId }: Requester)
   return events.sort((a, b) => b.position - a.position);
 }
 
-/** The requester's devices by id. */
-export function ownDevices(
+/** A device of the requester; null where it is gone. */
+export function ownDevice(
   { connection }: Reading,
   { userId }: Requester,
-  deviceIds: string[],
-): Promise<DeviceShape[]> {
-  return findDevices(connection, userId, deviceIds);
+  deviceId: string,
+): Promise<DeviceShape | null> {
+  return devices.findDevice(connection, { userId, deviceId });
 }
 
-/** The tokens of the requester's devices, without their secrets. */
-export function ownTokens(
+/** The tokens of devices that the viewer was given, without their secrets; one statement. [ACC-2] */
+export function tokensOfDevices(
   { connection }: Reading,
-  { userId }: Requester,
-  deviceIds: string[],
-): Promise<AccessTokenShape[]> {
-  return tokensOfDevices(connection, userId, deviceIds);
+  named: readonly Pick<DeviceShape, "userId" | "deviceId">[],
+): Promise<AccessTokenShape[][]> {
+  return devices.tokensOfDevices(connection, named);
 }

@@ -67,3 +67,9 @@ export function maySee(event: StoredEvent, access: RoomAccess | undefined): bool
   if (access.ownPositions.has(event.position)) return true;
   return access.view !== null && inSpans(event.place, access.view.spans);
 }
+
+/** Whether a user may be told that there is such a room: they may see something of it, or are asked in, or have asked. [EV-9] */
+export async function knowsRoom(connection: Connection, userId: string, roomId: string): Promise<boolean> {
+  const { membership = null, view = null } = (await accessToRooms(connection, userId, [roomId])).get(roomId) ?? {};
+  return view !== null || membership === "invite" || membership === "knock";
+}

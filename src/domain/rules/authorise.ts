@@ -2,6 +2,7 @@ import type { Membership } from "../../model/content/typed.ts";
 import { HearthError } from "../../model/errors.ts";
 import { emptyStateKey, movesAuth, type EventDraft } from "../../model/event.ts";
 import { isUserId } from "../../model/ids.ts";
+import { profileType } from "../../model/profile.ts";
 import type { RoomAuthority } from "./authority.ts";
 import { checkPowerChange } from "./powerChange.ts";
 import { checkTypeRule, ownerOfKey } from "./stateKeys.ts";
@@ -14,6 +15,7 @@ export function authorise(event: EventDraft, room: RoomAuthority, serverName: st
   if (event.sender === serverName) return;
   if (event.type === "m.room.member" && event.stateKey !== undefined) return authoriseMembership(event, room);
   if (event.type === "m.room.create") throw forbidden("A room is created only once.");
+  if (event.type === profileType) return authoriseProfile(event, room);
   if (room.membership(event.sender) !== "join") throw forbidden("You are not in the room.");
   if (event.stateKey !== undefined) return authoriseState(event, event.stateKey, room, serverName);
   demand(room, event.sender, room.levelFor(event.type, false), `send ${event.type}`);
@@ -74,6 +76,17 @@ function authoriseMembership(event: EventDraft, room: RoomAuthority): void {
     default:
       throw forbidden("Nobody joins, knocks or rejects for somebody else.");
   }
+}
+
+/**
+ * Members show their profiles whatever speaking takes in the room, unless the room says otherwise for the type; who enters
+ * shows it just before, so that nobody sees them without a name. [PRO-3, PRO-4]
+ */
+function authoriseProfile({ type, stateKey, sender }: EventDraft, room: RoomAuthority): void {
+  if (stateKey !== sender) throw forbidden("Users set their own profiles alone.");
+  const membership = room.membership(sender);
+  if (membership !== "join") authoriseOwnMembership(membership, "join", sender, room);
+  if (Object.hasOwn(room.power.events, type)) demand(room, sender, room.levelFor(type, true), `set ${type}`);
 }
 
 function authoriseOwnMembership(

@@ -35,6 +35,8 @@ export interface EventStream {
    * second, and whatever came for them meanwhile with it. [EVS-12]
    */
   offerToRooms(roomIds: Iterable<string>, event: EphemeralEvent, options?: Offering): void;
+  /** Is called with each ephemeral event that is offered to rooms. */
+  onOffered(listener: (roomIds: Iterable<string>, event: EphemeralEvent) => void): void;
   /** Gives an ephemeral event to the user's own streams, where they want it. [EVS-12] */
   offerToUser(userId: string, event: EphemeralEvent): void;
 }
@@ -66,6 +68,7 @@ const otherProcessMs = 5000;
  * passed meanwhile from memory and joins the audience in the same turn, so that nothing is lost or doubled between. [EVS-3]
  */
 export function createEventStream(options: EventStreamOptions): EventStream {
+  const listeners: ((roomIds: Iterable<string>, event: EphemeralEvent) => void)[] = [];
   const { reader, head, replayLimit } = options;
   const audience = new Audience();
   const open = new Set<Follower>();
@@ -165,6 +168,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     count: () => open.size,
     roomsOf: (userId) => audience.roomsOf(userId),
     offerToRooms(roomIds, event, { except, largest = Infinity, byAndBy = false } = {}) {
+      listeners.forEach((listener) => listener(roomIds, event));
       for (const follower of audience.inRooms(roomIds, largest)) {
         if (follower.base.userId === except || !follower.wish.wantsEphemeral(event)) continue;
         follower.offerEphemeral(event);
@@ -172,6 +176,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
         else follower.wake();
       }
     },
+    onOffered: (listener) => void listeners.push(listener),
     offerToUser(userId, event) {
       for (const follower of audience.of(userId)) {
         if (!follower.wish.wantsEphemeral(event)) continue;

@@ -10,6 +10,8 @@ import { Ring } from "./ring.ts";
 export interface Head {
   /** The position that has been passed. */
   readonly position: number;
+  /** What is known to be committed beyond it, in positions, and since when nothing of it passed; zeros when nothing is. */
+  lag(): { positions: number; ms: number };
   /** Passes a batch of this process: at once when it is the next one, else after what is missing was read. */
   publish(batch: CommittedBatch): Promise<void>;
   /** Something was committed up to this position, by anyone. */
@@ -35,6 +37,8 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
   let position = await streamHead(database.reader);
   let target = position;
   let reading = false;
+  /** When something passed last, or came to be passed where nothing was left, by `performance.now()`. */
+  let movedAt = 0;
   let closed = false;
   const ring = new Ring(ringCapacity, position);
   const listeners: ((events: StoredEvent[], to: number) => void)[] = [];
@@ -43,6 +47,7 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
   function pass(events: StoredEvent[], to: number): void {
     for (const event of events) ring.push(event);
     position = to;
+    movedAt = performance.now();
     for (const listener of listeners) {
       try {
         listener(events, to);
@@ -54,6 +59,13 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
     const reached = waiting.filter((each) => each.position <= position);
     waiting = waiting.filter((each) => each.position > position);
     for (const { done } of reached) done(true);
+  }
+
+  /** Something was committed up to here. */
+  function aim(to: number): void {
+    if (to <= target) return;
+    if (target <= position) movedAt = performance.now();
+    target = to;
   }
 
   /** Reads up to the target. Only one reading runs at a time; meanwhile the target may move on. */
@@ -94,7 +106,7 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
   }
 
   async function refresh(): Promise<void> {
-    target = Math.max(target, await streamHead(database.reader));
+    aim(await streamHead(database.reader));
     await catchUp();
   }
 
@@ -113,8 +125,12 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
     get position() {
       return position;
     },
+    lag() {
+      const positions = Math.max(0, target - position);
+      return { positions, ms: positions === 0 ? 0 : performance.now() - movedAt };
+    },
     async publish(batch) {
-      target = Math.max(target, batch.to);
+      aim(batch.to);
       if (!reading && batch.previous === position) return pass(batch.events, batch.to);
       if (batch.to <= position) return;
       void catchUp();
@@ -122,7 +138,7 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
     },
     notice(to) {
       if (to <= target) return;
-      target = to;
+      aim(to);
       void catchUp();
     },
     refresh,

@@ -2,6 +2,7 @@ import { actedFrom, type EphemeralEvent, type StoredEvent } from "../../model/ev
 import type { Filter } from "../../model/filter.ts";
 import { markerKinds, markerType } from "../../model/marker.ts";
 import { passes, patternsOf, type Patterns } from "../../model/patterns.ts";
+import { profileType } from "../../model/profile.ts";
 import type { Selection } from "../../model/selection.ts";
 import type { StreamBase } from "../../model/tokens.ts";
 import { selects } from "../rules/filter.ts";
@@ -36,7 +37,7 @@ export class Wish {
     if (this.#rooms !== null && !this.#rooms.has(event.roomId)) return false;
     if (event.insertedAfterId !== null && !this.outOfOrder) return false;
     if (event.suppressed && actedFrom(event, this.base)) return false;
-    if (event.type === "m.room.member.profile" && !this.#wantsUser(event.stateKey ?? "")) return false;
+    if (event.type === profileType && !this.#wantsUser(event.stateKey ?? "")) return false;
     return selects(this.filter.selection, event);
   }
 

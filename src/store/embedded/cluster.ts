@@ -18,7 +18,7 @@ import { connectWhenReady, hasListener, type Address } from "./connect.ts";
 import type { Engine } from "./engine.ts";
 import { EmbeddedPostgresError, errorCode, errorMessage } from "./errors.ts";
 import { giveToDirectoryOwner, programEnvironment } from "./initialise.ts";
-import { makeSocketDirectory, PORT, removeSocketDirectory } from "./layout.ts";
+import { makeSocketDirectory, openSocketDirectory, PORT, removeSocketDirectory } from "./layout.ts";
 import { isPostmasterOf, readPostmasterFile } from "./postmaster-file.ts";
 import { answersSignals, hasProcessIn, isAlive, programName, waitUntil } from "./process.ts";
 
@@ -36,6 +36,8 @@ export interface RunningCluster {
 const READY_MILLISECONDS = 300_000;
 const ORPHANS_MILLISECONDS = 10_000;
 const STOP_MILLISECONDS = 10_000;
+/** For ourselves, for commands, and for whoever looks after it by hand. */
+const OWN_CONNECTIONS = 20;
 const LOG_BYTES = 10 * 1024 * 1024;
 
 /**
@@ -124,7 +126,11 @@ interface StartOptions {
   dataDir: string;
   password: string;
   durable: boolean;
+  /** That others are going to make. */
+  connections: number;
   log: (message: string) => void;
+  /** Where others look for its socket, if it ran before. */
+  socketDirectory?: string;
 }
 
 /**
@@ -147,7 +153,7 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   }
 }
 
-function settings(socketDirectory: string, durable: boolean): string[] {
+function settings(socketDirectory: string, { durable, connections }: StartOptions): string[] {
   const values: Record<string, string> = {
     listen_addresses: "",
     port: String(PORT),
@@ -155,7 +161,7 @@ function settings(socketDirectory: string, durable: boolean): string[] {
     unix_socket_directories: `"${socketDirectory.replaceAll('"', '""')}"`,
     unix_socket_permissions: "0700",
     shared_buffers: "128MB",
-    max_connections: "100",
+    max_connections: String(Math.max(connections, 80) + OWN_CONNECTIONS),
     max_wal_senders: "0",
     wal_level: "minimal",
     max_wal_size: "1GB",
@@ -172,7 +178,10 @@ function settings(socketDirectory: string, durable: boolean): string[] {
 /** One attempt: a running server, or what its log says about why there is none. */
 async function launch(options: StartOptions): Promise<RunningCluster | string> {
   const { engine, account, cluster, dataDir, password, log } = options;
-  const address = { socketDirectory: makeSocketDirectory(dataDir, account), password };
+  const socketDirectory = options.socketDirectory
+    ? openSocketDirectory(options.socketDirectory, account)
+    : makeSocketDirectory(dataDir, account);
+  const address = { socketDirectory, password };
   // Like postmaster.pid, the socket's own lock file outlives a killed server and its number may be taken.
   if (!(await hasListener(address.socketDirectory))) {
     rmSync(join(address.socketDirectory, `.s.PGSQL.${PORT}.lock`), { force: true });
@@ -180,7 +189,7 @@ async function launch(options: StartOptions): Promise<RunningCluster | string> {
   const output = openLog(dataDir);
   let child: ChildProcess;
   try {
-    child = spawn(engine.postgres, ["-D", cluster, ...settings(address.socketDirectory, options.durable)], {
+    child = spawn(engine.postgres, ["-D", cluster, ...settings(address.socketDirectory, options)], {
       ...account,
       cwd: "/",
       env: programEnvironment(),

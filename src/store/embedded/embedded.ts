@@ -1,11 +1,12 @@
 import { chmodSync, mkdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { chooseAccount, giveTreeTo, isRoot } from "./account.ts";
 import { adoptCluster, startCluster, stopCluster, type RunningCluster } from "./cluster.ts";
 import { connectionString, DATABASE } from "./connect.ts";
 import { prepareEngine, type Engine } from "./engine.ts";
-import { EmbeddedPostgresError } from "./errors.ts";
+import { EmbeddedPostgresError, errorMessage } from "./errors.ts";
 import { initialiseCluster, readPassword } from "./initialise.ts";
 import {
   findCluster,
@@ -36,6 +37,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   /** The server's data directory, made when missing. The cluster is `postgres` in it. */
   dataDir: string;
+  /** Connections that are going to be made to it, besides a few of ours; 80 unless given. */
+  connections?: number;
   /** Default true. False trades safety in a crash for speed, for tests. */
   durable?: boolean;
   /** Told, a line at a time, what an operator should know. Default: nothing is said. */
@@ -58,8 +61,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const dataDir = makeDataDirectory(options.dataDir);
   const lock = lockDataDirectory(dataDir);
   try {
-    const { cluster, running } = await run(dataDir, options.durable ?? true, log);
-    return handle(dataDir, cluster, running, lock, log);
+    return handle(dataDir, await run(dataDir, options, log), lock, log);
   } catch (error) {
     lock.release();
     throw error;
@@ -75,9 +77,9 @@ function makeDataDirectory(path: string): string {
 
 async function run(
   dataDir: string,
-  durable: boolean,
+  { durable = true, connections = 80 }: EmbeddedPostgresOptions,
   log: (message: string) => void,
-): Promise<{ cluster: string; running: RunningCluster }> {
+): Promise<{ cluster: string; running: RunningCluster; again: (socketDirectory: string) => Promise<RunningCluster> }> {
   removeAbandonedStaging(dataDir);
   const found = findCluster(dataDir);
   const account = chooseAccount(found.exists ? [found.path, dataDir] : [dataDir]);
@@ -85,24 +87,33 @@ async function run(
   if (found.exists) checkCluster(found, engine);
   const place = placeCluster(found, account, log);
   const password = readPassword(dataDir, place.exists);
+  const cluster = place.path;
 
-  const adopted = place.exists ? await adoptCluster(place.path, password, durable) : undefined;
-  if (adopted) log(`Took over the PostgreSQL left running on ${place.path} (process ${adopted.pid})`);
-  else if (!place.exists) await initialiseCluster({ engine, account, place, password, durable });
-  // A restored backup may belong to root, as which the server does not run.
-  else if (account && statSync(place.path).uid !== account.uid) giveTreeTo(account, place.path);
+  /** Takes over a server that is there, or starts one. */
+  async function up(exists: boolean, socketDirectory?: string): Promise<RunningCluster> {
+    const adopted = exists ? await adoptCluster(cluster, password, durable) : undefined;
+    if (adopted) log(`Took over the PostgreSQL left running on ${cluster} (process ${adopted.pid})`);
+    else if (!exists) await initialiseCluster({ engine, account, place, password, durable });
+    // A restored backup may belong to root, as which the server does not run.
+    else if (account && statSync(cluster).uid !== account.uid) giveTreeTo(account, cluster);
 
-  const running =
-    adopted ?? (await startCluster({ engine, account, cluster: place.path, dataDir, password, durable, log }));
-  try {
-    await takeServerLock(running.client, dataDir);
-  } catch (error) {
-    await running.client.end().catch(() => {});
-    // One that was running before us is in use by whoever holds the lock.
-    if (!adopted) await stopCluster(place.path, running.pid);
-    throw error;
+    const where = socketDirectory === undefined ? {} : { socketDirectory };
+    const running =
+      adopted ??
+      (await startCluster({ engine, account, cluster, dataDir, password, durable, connections, log, ...where }));
+    try {
+      await takeServerLock(running.client, dataDir);
+    } catch (error) {
+      await running.client.end().catch(() => {});
+      // One that was running before us is in use by whoever holds the lock.
+      if (!adopted) await stopCluster(cluster, running.pid);
+      throw error;
+    }
+    return running;
   }
-  return { cluster: place.path, running };
+
+  const running = await up(place.exists);
+  return { cluster, running, again: (socketDirectory) => up(true, socketDirectory) };
 }
 
 function checkCluster(place: ClusterPlace, engine: Engine): void {
@@ -136,25 +147,61 @@ async function takeServerLock(client: pg.Client, dataDir: string): Promise<void>
   (client as pg.Client & { unref(): void }).unref();
 }
 
+/** Milliseconds between tries to have a PostgreSQL again that ended by itself: at first, and in the end. */
+const FIRST_PAUSE_MILLISECONDS = 100;
+const LONGEST_PAUSE_MILLISECONDS = 5_000;
+
+/**
+ * The handle of a server that is to run until it is stopped: where it ends by itself, for want of disk or memory or by
+ * somebody's hand, it is brought back at the same address, however long that takes.
+ */
 function handle(
   dataDir: string,
-  cluster: string,
-  running: RunningCluster,
+  { cluster, running, again }: Awaited<ReturnType<typeof run>>,
   lock: DataDirectoryLock,
   log: (message: string) => void,
 ): EmbeddedPostgres {
+  const { address } = running;
   let stopped: Promise<void> | undefined;
+  let recovering: Promise<void> | undefined;
+
+  async function recover(): Promise<void> {
+    for (let pause = FIRST_PAUSE_MILLISECONDS; !stopped; pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS)) {
+      await delay(pause, undefined, { ref: false });
+      if (stopped) return;
+      try {
+        running = await again(address.socketDirectory);
+        log(`PostgreSQL is back (process ${running.pid})`);
+        return watch();
+      } catch (error) {
+        log(`PostgreSQL could not be started again: ${errorMessage(error)}`);
+      }
+    }
+  }
+
+  /** Our own session ends with the server, whatever ended it. */
+  function watch(): void {
+    running.client.once("end", () => {
+      if (stopped) return;
+      log("The connection to PostgreSQL was lost: it is looked after");
+      recovering = recover();
+    });
+  }
+
   const stop = async (): Promise<void> => {
+    await recovering;
     running.stopping = true;
     const gone = await stopCluster(cluster, running.pid);
-    if (gone) removeSocketDirectory(dataDir, running.address.socketDirectory);
+    if (gone) removeSocketDirectory(dataDir, address.socketDirectory);
     else log(`PostgreSQL (process ${running.pid}) is still shutting down; the next start waits for it`);
     await running.client.end().catch(() => {});
     lock.release();
   };
+  watch();
   return {
     dataDir,
-    url: (database = DATABASE) => connectionString(running.address, database),
-    stop: () => (stopped ??= stop()),
+    url: (database = DATABASE) => connectionString(address, database),
+    // Set before anything of it runs, for whoever looks whether it is to go on.
+    stop: () => (stopped ??= Promise.resolve().then(stop)),
   };
 }

@@ -162,12 +162,7 @@ function fits(directory: string): boolean {
  */
 export function makeSocketDirectory(dataDir: string, account: Account | undefined): string {
   const own = join(dataDir, "run");
-  if (fits(own) && canEnter(account, dataDir)) {
-    mkdirSync(own, { recursive: true });
-    giveTo(account, own);
-    chmodSync(own, 0o700);
-    return own;
-  }
+  if (fits(own) && canEnter(account, dataDir)) return openSocketDirectory(own, account);
   for (const base of [tmpdir(), "/tmp"]) {
     const real = realpathOrUndefined(base);
     if (!real || !statSync(real).isDirectory() || !fits(join(real, "hearth-XXXXXX")) || !canEnter(account, real))
@@ -180,6 +175,14 @@ export function makeSocketDirectory(dataDir: string, account: Account | undefine
     `The path ${own} is too long or closed for a Unix socket, and ${tmpdir()} will not do either. ` +
       "Choose a shorter data directory, or set TMPDIR to a short path.",
   );
+}
+
+/** Makes a socket's directory where it is to be, or was; throws where somebody else has put one there. */
+export function openSocketDirectory(directory: string, account: Account | undefined): string {
+  mkdirSync(directory, { recursive: true });
+  giveTo(account, directory);
+  chmodSync(directory, 0o700);
+  return directory;
 }
 
 /** Removes an emptied socket directory made outside the data directory. */

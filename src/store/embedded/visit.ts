@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, connectionString, DATABASE, type Address } from "./connect.ts";
 import { startEmbeddedPostgres } from "./embedded.ts";
@@ -19,17 +20,17 @@ const POLL_MILLISECONDS = 100;
 
 /**
  * Reaches the database of a data directory for a short while. Where a server runs on it, that one's database is used and
- * left as it is; otherwise it is started, and stopped by `end`. A database is never made.
- * @throws EmbeddedPostgresError when there is none yet, or it can't be reached.
+ * left as it is; otherwise it is started, and stopped by `end`. Where there is none yet, it is made only if `make` says so.
+ * @throws EmbeddedPostgresError when there is none and none is to be made, or it can't be reached.
  */
 export async function visitEmbeddedPostgres(options: {
   dataDir: string;
   log: (message: string) => void;
+  make?: boolean;
 }): Promise<Visit> {
-  const { dataDir, log } = options;
   const deadline = Date.now() + WAIT_MILLISECONDS;
   for (;;) {
-    const outcome = await attempt(dataDir, log);
+    const outcome = await attempt(options);
     if (typeof outcome !== "string") return outcome;
     if (Date.now() >= deadline) throw new EmbeddedPostgresError(outcome);
     await delay(POLL_MILLISECONDS);
@@ -37,9 +38,15 @@ export async function visitEmbeddedPostgres(options: {
 }
 
 /** A visit, or why there is none yet: a server may be starting or stopping at this moment. */
-async function attempt(dataDir: string, log: (message: string) => void): Promise<Visit | string> {
+async function attempt({
+  dataDir,
+  log,
+  make = false,
+}: Parameters<typeof visitEmbeddedPostgres>[0]): Promise<Visit | string> {
+  if (make && !existsSync(dataDir)) return start(dataDir, log);
   const cluster = findCluster(dataDir);
   if (!cluster.exists) {
+    if (make) return start(dataDir, log);
     throw new EmbeddedPostgresError(`There is no store in ${dataDir} yet: start hearth once, and register.`);
   }
   const running = livePostmaster(cluster.path);

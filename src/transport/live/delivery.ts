@@ -1,7 +1,8 @@
-import { execute, type ExecutionArgs, type ExecutionResult, type GraphQLError } from "graphql";
+import { execute, type ExecutionArgs, type GraphQLError } from "graphql";
 import type { StreamChunk } from "../../domain/sync/chunk.ts";
 import { actedFrom, type AnyEvent } from "../../model/event.ts";
 import type { ChunkSource } from "../../resolvers/chunkSource.ts";
+import { persistently } from "./persistently.ts";
 import type { ChunkShape } from "./shape.ts";
 import { redactionOf, type SharedRendering } from "./sharing.ts";
 
@@ -26,6 +27,8 @@ export interface DeliveryOptions {
   shape: ChunkShape | null;
   /** What is rendered in this turn of the event loop. */
   sharing(): SharedRendering;
+  /** Counts with. */
+  sent: { chunks: number; limited: number };
   presentError(error: unknown): GraphQLError;
 }
 
@@ -67,6 +70,7 @@ export class Delivery {
     if (sink.full) return sink.whenDrained(this.#deliver);
     const step = source.follower.take();
     if (step === null) return source.follower.whenReady(this.#deliver);
+    if (step.limited) this.#options.sent.limited++;
     const payload = this.#payload(source.chunkOf(step));
     if (typeof payload === "string") this.#send(payload);
     else payload.then(this.#send, (error: unknown) => source.follower.end(error as Error));
@@ -75,6 +79,7 @@ export class Delivery {
   readonly #send = (payload: string): void => {
     if (this.#over) return;
     this.#options.sink.send(payload);
+    this.#options.sent.chunks++;
     this.#options.source.follower.whenReady(this.#deliver);
   };
 
@@ -154,18 +159,19 @@ export class Delivery {
     const { presentError, operation } = this.#options;
     const { schema, document, operationName, variableValues, contextValue } = operation;
     const render = () => execute({ schema, document, operationName, variableValues, contextValue, rootValue: chunk });
-    const textOf = ({ data, errors }: ExecutionResult): string => {
-      // A document that fails already with nothing in the chunk is past its limits, and will fail always.
-      if (first && errors !== undefined) this.#shape = null;
-      return JSON.stringify({ data, errors: errors?.map((error) => presentError(error)) });
-    };
     const result = render();
-    if (!(result instanceof Promise)) return textOf(result);
-    let again: Promise<ExecutionResult> | null = result;
-    return this.#steadily(chunk, async () => {
+    if (!(result instanceof Promise) && result.errors === undefined) return JSON.stringify(result);
+    let again: ReturnType<typeof render> | null = result;
+    const renderAgain = (): ReturnType<typeof render> => {
       const next = again ?? render();
       again = null;
-      return textOf(await next);
+      return next;
+    };
+    return this.#steadily(chunk, async () => {
+      const rendered = await persistently(renderAgain, presentError, () => this.#over);
+      // A document that fails already with nothing in the chunk is past its limits, and will fail always.
+      if (first && rendered?.errors !== undefined) this.#shape = null;
+      return JSON.stringify(rendered);
     });
   }
 }

@@ -8,8 +8,16 @@ import { shapeReader } from "./shape.ts";
 import { writeEach } from "./values.ts";
 import { SharedRendering } from "./sharing.ts";
 
+/** What was written to event streams since the start. */
+export interface SentChunks {
+  chunks: number;
+  /** Those that left events out, of consumers that were too slow or came too late. [EVS-2, EVS-13] */
+  limited: number;
+}
+
 /** Subscriptions whose payloads go straight to sockets. */
 export interface Live {
+  readonly sent: SentChunks;
   /**
    * Opens the subscription and writes its payloads to the sink. Gives the errors that kept it from opening, or an iterator
    * that gives nothing: it ends with the stream, and ends the stream when it is returned.
@@ -23,6 +31,7 @@ export interface Live {
 
 export function createLive(domain: Domain): Live {
   const shapeOf = shapeReader(schema);
+  const sent: SentChunks = { chunks: 0, limited: 0 };
   let shared: SharedRendering | null = null;
   const sharing = (): SharedRendering => {
     if (shared === null) {
@@ -32,6 +41,7 @@ export function createLive(domain: Domain): Live {
     return shared;
   };
   return {
+    sent,
     async subscribe(operation, sink, presentError) {
       const source = await createSourceEventStream(operation);
       if (!(Symbol.asyncIterator in source))
@@ -41,7 +51,7 @@ export function createLive(domain: Domain): Live {
         return writeEach(values, operation, sink, presentError);
       }
       const shape = shapeOf(operation, source.follower.wish.filter);
-      return endOf(new Delivery({ source, operation, sink, shape, sharing, presentError }), source);
+      return endOf(new Delivery({ source, operation, sink, shape, sharing, sent, presentError }), source);
     },
   };
 }

@@ -17,13 +17,15 @@ const streamHeaders = {
 
 /**
  * Answers with server-sent events: `next` for each payload, `complete` at the end. `open` opens a subscription to the
- * sink, and gives the iterator that ends with it, or the errors that kept it from opening.
+ * sink, and gives the iterator that ends with it, or the errors that kept it from opening. A stream that ends because the
+ * server stops says so last.
  */
 export async function serveEvents(
   res: ServerResponse,
   headers: OutgoingHttpHeaders,
   open: (sink: Sink) => Promise<ExecutionResult | AsyncIterableIterator<never>>,
   presentError: (error: unknown) => Error,
+  farewell: () => Error | null,
 ): Promise<void> {
   const sink: Sink = {
     get full() {
@@ -42,7 +44,11 @@ export async function serveEvents(
   const subscription = await open(sink);
   if (Symbol.asyncIterator in subscription) {
     const pings = setInterval(() => void (sink.full || res.write(":\n\n")), pingMs);
-    await subscription.next().catch((error: unknown) => sink.send(JSON.stringify({ errors: [presentError(error)] })));
+    const failed = (error: unknown): void => sink.send(JSON.stringify({ errors: [presentError(error)] }));
+    await subscription.next().then(() => {
+      const reason = farewell();
+      if (reason !== null) failed(reason);
+    }, failed);
     clearInterval(pings);
   } else sink.send(JSON.stringify(subscription));
   res.end("event: complete\ndata:\n\n");

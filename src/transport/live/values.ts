@@ -1,5 +1,6 @@
 import { execute, type ExecutionArgs, type GraphQLError } from "graphql";
 import type { Sink } from "./delivery.ts";
+import { persistently } from "./persistently.ts";
 
 /**
  * Writes what a subscription's source gives to the sink, one value after the other, as fast as the client takes them: for
@@ -23,9 +24,10 @@ export function writeEach(
   }
 
   async function write(value: unknown): Promise<void> {
-    const { data, errors } = await execute({ ...operation, rootValue: value });
+    const render = () => execute({ ...operation, rootValue: value });
+    const result = await persistently(render, presentError, () => over);
     if (over) return;
-    sink.send(JSON.stringify({ data, errors: errors?.map((error) => presentError(error)) }));
+    sink.send(JSON.stringify(result));
     if (!sink.full) return;
     await new Promise<void>((resolve) => {
       goOn = resolve;

@@ -1,0 +1,57 @@
+import { randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
+import type { Config } from "../../config.ts";
+import { openBlobs } from "../../contentRepository.ts";
+import { noLog } from "../../model/ports.ts";
+import type { Blobs } from "../../store/media/blobs.ts";
+import { systemClock, systemFetch } from "../../system.ts";
+import { ok, problem, short, type Finding } from "./finding.ts";
+
+const about = "files";
+
+/** The content repository: puts a few bytes, reads them, and takes them away again. */
+export async function* checkMedia(config: Config): AsyncGenerator<Finding> {
+  const { s3 } = config.media;
+  const where = s3 ? `the bucket ${s3.bucket} at ${s3.endpoint}` : "the data directory";
+  const { spool, blobs } = openBlobs(config, { clock: systemClock, fetch: systemFetch, log: noLog });
+  const bytes = randomBytes(64);
+  const place = `00/00/doctor-${bytes.toString("hex").slice(0, 32)}`;
+  try {
+    // A copy: the spool takes the memory of what it is given.
+    const spooled = await spool.receive(Readable.from([Buffer.from(bytes)]), bytes.length);
+    try {
+      await blobs.put(place, spooled);
+    } finally {
+      await spooled.discard();
+    }
+    const read = await readAndRemove(blobs, place);
+    if (read.equals(bytes)) yield ok(about, `${where} keeps files, and gives them back`);
+    else
+      yield problem(
+        about,
+        `${where} gives back other bytes than it was given`,
+        "see whether it is the store that is meant",
+      );
+  } catch (error) {
+    // What a store answers may name keys.
+    const status = /"status":(\d+)/.exec((error as Error).message)?.[1];
+    const said = status === undefined ? short(error) : `it refuses with status ${status}`;
+    yield problem(
+      about,
+      `${where} can't be used: ${said}`,
+      s3
+        ? "see that the endpoint is reached from here, that the bucket is there, and that the keys may put, get and delete"
+        : "see that the account that runs hearth may write below HEARTH_DATA_DIR",
+    );
+  }
+}
+
+async function readAndRemove(blobs: Blobs, place: string): Promise<Buffer> {
+  try {
+    const pieces: Buffer[] = [];
+    for await (const piece of (await blobs.read(place, null)) ?? []) pieces.push(piece as Buffer);
+    return Buffer.concat(pieces);
+  } finally {
+    await blobs.remove(place);
+  }
+}

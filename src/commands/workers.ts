@@ -1,0 +1,116 @@
+import cluster, { type Worker } from "node:cluster";
+import { createServer, type AddressInfo } from "node:net";
+import type { Config } from "../config.ts";
+import type { Log } from "../model/ports.ts";
+import type { Serving } from "./serve.ts";
+import { WorkersMetrics, type MetricsFromWorker, type MetricsToWorker } from "./workersMetrics.ts";
+import { Problem } from "./problem.ts";
+
+/** What a worker tells the process that started it. */
+export type FromWorker =
+  /** It serves at this address, which all workers share. */
+  | { told: "ready"; address: string }
+  /** It can't start; the message is for people if it says so. */
+  | { told: "failed"; message: string }
+  | MetricsFromWorker;
+
+/** What it is told. */
+export type ToWorker = { do: "reload" | "stop" } | MetricsToWorker;
+
+/** A worker that ends without being told to is started again after so long: longer each time, unless it had worked for a while. */
+const firstPauseMs = 100;
+const longestPauseMs = 30_000;
+const settledMs = 10_000;
+/** Milliseconds after which workers that don't stop are ended. */
+const patienceMs = 8_000;
+
+/**
+ * Serves by several processes on one port, which share nothing but the store: what makes hearth work over machines makes it
+ * work over the cores of one. A worker that ends is replaced, and its clients come back to another.
+ * @throws Problem when the first ones don't start.
+ */
+export async function serveByWorkers(config: Config, databaseUrl: string, log: Log): Promise<Serving> {
+  // The same for those that come later, also when all have ended meanwhile.
+  const port = config.port === 0 ? await freePort(config.host) : config.port;
+  const workers = new Map<number, Worker>();
+  let started = false;
+  let stopping = false;
+  const connected = (): Worker[] => [...workers.values()].filter((worker) => worker.isConnected());
+  const metrics = new WorkersMetrics(connected);
+  // Workers take connections themselves: one that is handed to a worker just when that is killed would wait for good.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
+
+  function fork(slot: number, pauseMs: number): Promise<string> {
+    const worker = cluster.fork({ DATABASE_URL: databaseUrl, HEARTH_PORT: String(port) });
+    const since = performance.now();
+    workers.set(slot, worker);
+    worker.on("error", (error) => log.warn({ error, worker: slot }, "a worker can't be told anything"));
+    return new Promise((resolve, reject) => {
+      let problem = "it ended before it served";
+      let ready = false;
+      worker.on("message", (message: FromWorker) => {
+        switch (message.told) {
+          case "failed":
+            problem = message.message;
+            break;
+          case "ready":
+            ready = true;
+            return resolve(message.address);
+          default:
+            metrics.take(worker, message).catch((error: unknown) => log.warn({ error }, "asking for metrics failed"));
+        }
+      });
+      worker.on("exit", (code, signal) => {
+        workers.delete(slot);
+        reject(new Problem(problem));
+        // Who can't serve from the start is no use to try again.
+        if (stopping || !(ready || started)) return;
+        const settled = ready && performance.now() - since > settledMs;
+        const pause = settled ? firstPauseMs : pauseMs;
+        log.error(
+          { worker: slot, code, signal, pause, ...(ready ? {} : { problem }) },
+          "a worker ended: it is replaced",
+        );
+        setTimeout(() => {
+          if (!stopping) fork(slot, Math.min(2 * pause, longestPauseMs)).catch(() => undefined);
+        }, pause);
+      });
+    });
+  }
+
+  function tell(message: ToWorker): void {
+    for (const worker of connected()) worker.send(message);
+  }
+
+  async function stop(): Promise<void> {
+    stopping = true;
+    tell({ do: "stop" });
+    const gone = [...workers.values()].map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
+    const deadline = setTimeout(() => {
+      for (const worker of workers.values()) worker.process.kill("SIGKILL");
+    }, patienceMs);
+    await Promise.all(gone);
+    clearTimeout(deadline);
+  }
+
+  const forked = Array.from({ length: config.workers }, (_, slot) => fork(slot + 1, firstPauseMs));
+  try {
+    const [address] = await Promise.all(forked);
+    started = true;
+    return { address: address!, reload: () => tell({ do: "reload" }), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A port that nobody has at the moment. */
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,34 @@
+import library from "bridge-2.7.0";
+import { drive, ghostOf, textAt } from "./driver.mjs";
+import { intentCommands, optionsOf, registrationOf } from "./bridge.mjs";
+
+const { AppServiceRegistration, Bridge } = library;
+
+drive((settings, tell) => {
+  const intentOf = (userId) => bridge.getIntent(userId);
+  const creation = { visibility: "public", preset: "public_chat" };
+  const bridge = new Bridge(optionsOf(settings, tell, { creation, intentOf }));
+  const commands = intentCommands(settings, intentOf);
+  const clientOf = (nick) => intentOf(ghostOf(settings, nick)).getClient();
+  return {
+    ...commands,
+    register() {
+      const registration = registrationOf(AppServiceRegistration, settings);
+      registration.setId(settings.bot);
+      registration.setRateLimited(false);
+      registration.outputAsYaml(settings.registration);
+    },
+    run: async () => void (await bridge.run(settings.port, {}, undefined, "127.0.0.1")),
+    async upload({ nick, roomId, file }) {
+      const { name, type, text } = file;
+      const uri = await intentOf(ghostOf(settings, nick)).uploadContent(Buffer.from(text), { name, type });
+      await commands.announce({ nick, roomId, file, uri });
+      return uri;
+    },
+    download: ({ uri }) => textAt(bridge.getBot().getClient().mxcUrlToHttp(uri)),
+    redact: async ({ nick, roomId, eventId }) => (await clientOf(nick).redactEvent(roomId, eventId)).event_id,
+    async members({ roomId }) {
+      return Object.keys(await bridge.getBot().getJoinedMembers(roomId));
+    },
+  };
+});

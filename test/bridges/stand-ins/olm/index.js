@@ -1,0 +1,1 @@
+throw new Error("olm is not installed");

@@ -5,13 +5,16 @@ import type { Chunk } from "./eventFeed.ts";
 import { isMessage, lineOf, nameOf, safeLine, timeOf, type ShownEvent } from "./format.ts";
 import {
   CreateRoomDocument,
+  FindRoomsDocument,
   InviteUserDocument,
   JoinRoomDocument,
   LeaveRoomDocument,
   MarkReadDocument,
   PageDocument,
+  PublishRoomDocument,
   RoomsDocument,
   SendTextDocument,
+  SetNameDocument,
   type RoomsQuery,
 } from "./generated/graphql.ts";
 import { UsageError } from "./options.ts";
@@ -111,6 +114,30 @@ export class Chat {
     this.#showAll(page.events);
     room.before = page.before;
     this.#notice(page.before === null ? "This is where the room begins." : "That was earlier.");
+  }
+
+  /** Lists published rooms in whose name, topic or aliases a text occurs. */
+  async find(text: string): Promise<void> {
+    const { publishedRooms } = await this.#connection.execute(FindRoomsDocument, { search: text });
+    const { totalCount, nodes } = required(publishedRooms);
+    this.#notice(totalCount === 0 ? "There is no such room." : `${totalCount} rooms:`);
+    for (const { id, name, topic, aliases, memberCount } of nodes) {
+      const told = topic === null ? "" : ` ${safeLine(topic)}`;
+      this.#print(`${this.#bold(safeLine(name ?? aliases[0] ?? "A room"))} (${memberCount})${told}  ${this.#dim(id)}`);
+    }
+  }
+
+  /** Lets others find and join the open room. */
+  async publish(): Promise<void> {
+    const { id } = this.#openRoom();
+    const { publishRoom } = await this.#connection.execute(PublishRoomDocument, { roomId: id });
+    this.#notice(`${safeLine(required(publishRoom).room.title)} is a room that everybody finds now.`);
+  }
+
+  /** Sets the display name, of which the user's rooms are told. */
+  async setName(name: string): Promise<void> {
+    await this.#connection.execute(SetNameDocument, { name });
+    this.#notice(`You are called ${safeLine(name)} now.`);
   }
 
   async leave(): Promise<void> {

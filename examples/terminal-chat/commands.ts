@@ -15,6 +15,9 @@ const commands: Record<string, Command> = {
   invite: { argument: "USER", help: "invite someone to the open room", run: (chat, user) => chat.invite(user) },
   open: { argument: "N", help: "open a room by its number or id", run: (chat, which) => chat.open(which) },
   history: { argument: null, help: "show the messages before those shown", run: (chat) => chat.history() },
+  find: { argument: "TEXT", help: "look for published rooms", run: (chat, text) => chat.find(text) },
+  publish: { argument: null, help: "let others find and join the open room", run: (chat) => chat.publish() },
+  name: { argument: "NAME", help: "tell others what you are called", run: (chat, name) => chat.setName(name) },
   leave: { argument: null, help: "leave the open room", run: (chat) => chat.leave() },
 };
 

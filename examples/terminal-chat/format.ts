@@ -81,6 +81,8 @@ function newsOf(event: ShownEvent, ownId: string): string | null {
       return `${sender} named the room “${event.typed.name}”`;
     case "TopicContent":
       return `${sender} set the topic: ${event.typed.topic}`;
+    case "ProfileContent":
+      return event.typed.displayName === null ? null : `${sender} is called “${event.typed.displayName}”`;
     case "RedactionContent":
       return `${sender} removed a message`;
     case "MembershipContent": {

@@ -53,6 +53,19 @@ test("[EVS-1] [ACT-3] [JOI-1] two terminals make a room, invite, join, chat and 
   expect(await alice.end()).toBe(0);
 });
 
+test("[DIR-1] [DIR-4] [PRO-3] a published room is found by others, and a name is told in it", async () => {
+  const [fay, gus] = await Promise.all([open("fay"), open("gus")]);
+  fay.type("/create Chess by the lake", "/publish");
+  await fay.shows("Chess by the lake is a room that everybody finds now.");
+  gus.type("/find nothing of the kind", "/find CHESS BY");
+  await gus.shows("There is no such room.");
+  const listed = await gus.shows("Chess by the lake (1)");
+  gus.type(`/join ${roomIdIn(listed)}`);
+  await gus.shows("== Chess by the lake");
+  fay.type("/name Fay Wray");
+  await gus.shows("fay is called “Fay Wray”");
+});
+
 test("[ACT-11] the list of rooms tells what is unread, and what was shown isn't", async () => {
   const carol = await server.user("carol2");
   const eve = await open("eve");

@@ -51,8 +51,16 @@ export async function withDomain<Result>(
   try {
     await migrate(postgres.url(), migrations);
     const database = openDatabase(postgres.url());
-    const config = readConfig({ HEARTH_DATA_DIR: dataDir }, null);
-    const app = await createApp({ config, database, clock: systemClock, ids: randomIds, fetch, log });
+    const config = readConfig({ HEARTH_DATA_DIR: dataDir, HEARTH_RATE_LIMIT: "off" }, null);
+    const app = await createApp({
+      config,
+      database,
+      clock: systemClock,
+      ids: randomIds,
+      fetch,
+      publicFetch: fetch,
+      log,
+    });
     try {
       return await work({ domain: app.domain, connection: database.reader, postgresPid: postmasterOf(dataDir) ?? 0 });
     } finally {

@@ -5,17 +5,23 @@ import { optionsHelp, readOptions, type Options } from "./options.ts";
 import { printReport, progress, type Report } from "./report.ts";
 import { writeResults, type Results } from "./results.ts";
 import { actions } from "./workloads/actions.ts";
+import { appservice } from "./workloads/appservice.ts";
 import { day } from "./workloads/day.ts";
 import { fanout } from "./workloads/fanout.ts";
 import { filter } from "./workloads/filter.ts";
 import { followers } from "./workloads/followers.ts";
 import { idle } from "./workloads/idle.ts";
+import { media } from "./workloads/media.ts";
+import { overload } from "./workloads/overload.ts";
 import { presence } from "./workloads/presence.ts";
+import { profiles } from "./workloads/profiles.ts";
+import { published } from "./workloads/published.ts";
 import { relations } from "./workloads/relations.ts";
 import { scrollback } from "./workloads/scrollback.ts";
 import { send } from "./workloads/send.ts";
 import { sync } from "./workloads/sync.ts";
 import { typing } from "./workloads/typing.ts";
+import { workers } from "./workloads/workers.ts";
 import { writer } from "./workloads/writer.ts";
 
 type Workload = (options: Options) => Promise<Report>;
@@ -28,12 +34,23 @@ const all: Record<string, Workload> = {
   filter,
   scrollback,
   relations,
+  published,
   followers,
   presence,
   typing,
   day,
 };
-const workloads: Record<string, Workload> = { ...all, actions, writer, idle };
+const workloads: Record<string, Workload> = {
+  ...all,
+  actions,
+  appservice,
+  profiles,
+  media,
+  overload,
+  workers,
+  writer,
+  idle,
+};
 const resultsPath = resolve(fileURLToPath(import.meta.url), "../RESULTS.md");
 
 async function main(): Promise<void> {

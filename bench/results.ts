@@ -56,6 +56,9 @@ the full sync of a device that has just signed in, and the difference after news
   scrollback: `First hearth alone: pages of 50 events with their senders' profiles, of a small room and a huge one; \`ratio\` is to
 the small one. Then beside others: pages of a small room, which is all that can be seeded through an API in reasonable time.`,
   relations: `hearth alone: pages with and without the replies, edits and reactions that hang on them.`,
+  published: `hearth alone: searches among published rooms. Before each a room is renamed, so that it takes a snapshot of its own;
+\`shared\` and the later page find one. Then what keeping the directory costs: joins and topics in published rooms, in
+others, and with the triggers switched off.`,
   presence: `hearth alone: users in rooms of 2, 10, 50 and 500 people, each with a stream open; \`pastime\`: a hundred changes of
 presence a second, \`sends\`: fifty messages a second in rooms of 50, \`both\`: at once. \`off\`: the server's presence is off.`,
   typing: `hearth alone: the same users, of whom a hundred a second begin to type or end it.`,

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { program } from "../scripts/program.ts";
 import { onEnd } from "./cleanup.ts";
 import { delayReporter, longestDelay } from "./eventLoop.ts";
 import { endProcess, stopMs } from "./processes.ts";
-import { memoryOf } from "./usage.ts";
+import { memoryOfServer } from "./usage.ts";
 
 const project = resolve(fileURLToPath(import.meta.url), "../..");
 
@@ -20,24 +21,6 @@ export interface Server {
   longestDelay(): Promise<number>;
   /** Lets it shut down; kills it if it doesn't. */
   stop(): Promise<void>;
-}
-
-/** How the server is run: as released when the compiled build is newer than every source, else from the sources. */
-export function serverCommand(): { from: string; arguments: string[] } {
-  const build = join(project, "dist/src/main.js");
-  return existsSync(build) && statSync(build).mtimeMs > newestSource()
-    ? { from: "the build in dist", arguments: ["--enable-source-maps", build] }
-    : {
-        from: "the sources through tsx, since dist is missing or old",
-        arguments: ["--import", "tsx", join(project, "src/main.ts")],
-      };
-}
-
-function newestSource(): number {
-  const files = readdirSync(join(project, "src"), { recursive: true, encoding: "utf8" });
-  return Math.max(
-    ...files.filter((file) => file.endsWith(".ts")).map((file) => statSync(join(project, "src", file)).mtimeMs),
-  );
 }
 
 /** Starts a server of its own process on a data directory, and waits until it says that it is ready. */
@@ -55,7 +38,8 @@ export async function startServer(
       "--max-semi-space-size=32",
       ...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
       ...(options.delays ? ["--import", delayReporter] : []),
-      ...serverCommand().arguments,
+      ...program().arguments,
+      "start",
     ],
     {
       cwd: project,
@@ -72,11 +56,12 @@ export async function startServer(
   onEnd(stop);
   const address = await addressOf(child);
   const pid = child.pid!;
+  const postgresPid = postmasterOf(dataDir) ?? 0;
   return {
     address,
     pid,
-    postgresPid: postmasterOf(dataDir) ?? 0,
-    memory: () => memoryOf(pid),
+    postgresPid,
+    memory: () => memoryOfServer(pid, postgresPid),
     longestDelay: () => longestDelay(child),
     stop,
   };
@@ -91,6 +76,7 @@ function environment(dataDir: string): NodeJS.ProcessEnv {
     HEARTH_DATA_DIR: dataDir,
     HEARTH_PORT: "0",
     HEARTH_LOG_LEVEL: "warn",
+    HEARTH_RATE_LIMIT: "off",
   };
 }
 

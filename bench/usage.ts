@@ -23,8 +23,8 @@ function timesOf(pid: number | string): ProcessTimes | null {
   }
 }
 
-/** CPU seconds that a process and all below it have used; 0 where there is no /proc. */
-function cpuOfTree(root: number): number {
+/** All processes, by their id; none where there is no /proc. */
+function allProcesses(): Map<number, ProcessTimes> {
   const all = new Map<number, ProcessTimes>();
   try {
     for (const name of readdirSync("/proc")) {
@@ -32,8 +32,14 @@ function cpuOfTree(root: number): number {
       if (times) all.set(Number(name), times);
     }
   } catch {
-    return 0;
+    // Told as 0.
   }
+  return all;
+}
+
+/** CPU seconds that a process and all below it have used; 0 where there is no /proc. */
+function cpuOfTree(root: number): number {
+  const all = allProcesses();
   const below = (pid: number): number => {
     const { own = 0, ended = 0 } = all.get(pid) ?? {};
     return [...all].reduce((sum, [child, { parent }]) => (parent === pid ? sum + below(child) : sum), own + ended);
@@ -53,6 +59,14 @@ export function memoryOf(pid: number): { now: number; peak: number } {
   return { now: Math.round(field("VmRSS") / 1024), peak: Math.round(field("VmHWM") / 1024) };
 }
 
+/** The same of a server and its workers together, without its PostgreSQL. */
+export function memoryOfServer(pid: number, postgresPid: number): { now: number; peak: number } {
+  const workers = [...allProcesses()].filter(([child, { parent }]) => parent === pid && child !== postgresPid);
+  const each = [pid, ...workers.map(([worker]) => worker)].map(memoryOf);
+  const sum = (what: "now" | "peak"): number => each.reduce((all, memory) => all + memory[what], 0);
+  return { now: sum("now"), peak: sum("peak") };
+}
+
 /** How many files this process may have open; Infinity where that can't be told. */
 export function openFilesLimit(): number {
   try {
@@ -66,7 +80,7 @@ export function openFilesLimit(): number {
 export interface Measured {
   /** Wall seconds between start and stop. */
   seconds: number;
-  /** CPU seconds per wall second: of the server's own process, of PostgreSQL, of this process. */
+  /** CPU seconds per wall second: of the server, its workers included, of PostgreSQL, of this process. */
   node: number;
   postgres: number;
   load: number;
@@ -74,9 +88,12 @@ export interface Measured {
 
 /** Starts measuring a server and its PostgreSQL, if it has one; the returned function stops it. */
 export function measure(node: number, postgres: number | null): () => Measured {
-  // Only the process itself: PostgreSQL is below it, too.
-  const read = () =>
-    [performance.now() / 1000, timesOf(node)?.own ?? 0, postgres === null ? 0 : cpuOfTree(postgres), ownCpu()] as const;
+  const read = () => {
+    // This process may be the server itself. PostgreSQL is below the server, too.
+    const database = postgres === null ? 0 : cpuOfTree(postgres);
+    const server = node === process.pid ? ownCpu() : cpuOfTree(node) - database;
+    return [performance.now() / 1000, server, database, ownCpu()] as const;
+  };
   const before = read();
   return () => {
     const [seconds, ...used] = read().map((value, index) => value - before[index]!) as [number, number, number, number];

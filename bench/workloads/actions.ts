@@ -11,7 +11,8 @@ import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
 import { holds, met, quantile, timeRounds, type Request, type Timed } from "../rounds.ts";
 import { settle } from "../seed.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 import { subscribe } from "../subscriber.ts";
 
 const batch = 100;
@@ -83,7 +84,7 @@ export async function actions(options: Options): Promise<Report> {
   close();
   await server.stop();
   if (options.profile !== null) showProfiles(options.profile);
-  return { server: serverCommand().from, rows };
+  return { server: program().from, rows };
 }
 
 const tiny = JSON.stringify({ query: "{ server { name } }" });

@@ -10,7 +10,7 @@ import type { Peer, Plan } from "../peers/peer.ts";
 import { startPeers, stopPeers } from "../peers/peers.ts";
 import { rounded, type Report, type Row, type Table } from "../report.ts";
 import { quantile } from "../rounds.ts";
-import { serverCommand } from "../server.ts";
+import { program } from "../../scripts/program.ts";
 import { measure, type Measured } from "../usage.ts";
 
 const people = 50;
@@ -35,7 +35,7 @@ export async function day(options: Options): Promise<Report> {
   await stopPeers(peers);
   const rows = found.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !isOfAction(name))));
   return {
-    server: serverCommand().from,
+    server: program().from,
     rows,
     tables: [
       ...comparison(found, [

@@ -9,7 +9,7 @@ import type { Client, Peer } from "../peers/peer.ts";
 import { startPeers, stopPeers } from "../peers/peers.ts";
 import { rounded, type Report, type Row } from "../report.ts";
 import { quantile } from "../rounds.ts";
-import { serverCommand } from "../server.ts";
+import { program } from "../../scripts/program.ts";
 import { measure } from "../usage.ts";
 
 const senderCount = 4;
@@ -33,7 +33,7 @@ export async function fanout(options: Options): Promise<Report> {
     const many = followersPossible(big);
     rows.push(...(await rowsOf({ ...options, peer: null }, many, rateCase(options, many, options.rate ?? bigRate))));
   }
-  return { server: serverCommand().from, rows, tables };
+  return { server: program().from, rows, tables };
 }
 
 async function rowsOf(options: Options, count: number, each: Case): Promise<Row[]> {

@@ -6,7 +6,8 @@ import { showProfiles } from "../profile.ts";
 import { progress, type Report } from "../report.ts";
 import { holds, timedRow, timeRounds, type Request } from "../rounds.ts";
 import { filterToken, idAt, settle, takePositions } from "../seed.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 
 const members = 20;
 /** How many events there are of the rare type, and how many of the rare sender. */
@@ -29,7 +30,7 @@ export async function filter(options: Options): Promise<Report> {
   const rows = (await timeRounds(requests, options.rounds ?? 40, 5)).map(timedRow);
   await server.stop();
   if (options.profile !== null) showProfiles(options.profile);
-  return { server: serverCommand().from, rows };
+  return { server: program().from, rows };
 }
 
 /** Three common types by all but the last user, among them a rare type by the first user, and a message by the last. */

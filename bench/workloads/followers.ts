@@ -8,7 +8,7 @@ import type { Peer } from "../peers/peer.ts";
 import { startPeers, stopPeers } from "../peers/peers.ts";
 import { rounded, type Report, type Row } from "../report.ts";
 import { met, quantile } from "../rounds.ts";
-import { serverCommand } from "../server.ts";
+import { program } from "../../scripts/program.ts";
 
 /** KB of the server's memory that an idle follower may take. */
 const memoryGoal = 25;
@@ -28,7 +28,7 @@ export async function followers(options: Options): Promise<Report> {
     rows.push({ ...many!, "goal KB": memoryGoal, met: met(Number(many!["KB/follower"]) <= memoryGoal) });
   }
   return {
-    server: serverCommand().from,
+    server: program().from,
     rows,
     tables: comparison(compared, [
       { case: nameOf(count), figure: "KB/follower", better: "lower" },

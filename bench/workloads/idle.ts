@@ -3,7 +3,8 @@ import { temporaryDataDir } from "../data.ts";
 import { HttpClient } from "../http.ts";
 import type { Options } from "../options.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 
 /** A server that has nothing to do: how long it takes to answer first, and how much memory it holds. */
 export async function idle(options: Options): Promise<Report> {
@@ -16,7 +17,7 @@ export async function idle(options: Options): Promise<Report> {
     rows.push({ start, "first answer ms": rounded(milliseconds), "node RSS MB": server.memory().now });
     await server.stop();
   }
-  return { server: serverCommand().from, rows };
+  return { server: program().from, rows };
 }
 
 /** From spawning the process to the first answer of its API. */

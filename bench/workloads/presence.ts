@@ -2,7 +2,8 @@ import { temporaryDataDir } from "../data.ts";
 import type { Options } from "../options.ts";
 import { rounded, type Report, type Row } from "../report.ts";
 import { met } from "../rounds.ts";
-import { serverCommand, startServer } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer } from "../server.ts";
 import { buildTown, liveIn, type Pastime } from "../town.ts";
 
 /** Of one core, for a hundred changes a second. */
@@ -29,7 +30,7 @@ export async function presence(options: Options): Promise<Report> {
     await server.stop();
   }
   judge(rows);
-  return { server: serverCommand().from, rows };
+  return { server: program().from, rows };
 }
 
 /** What presence costs: of a core, and of the time that sends take. */

@@ -6,7 +6,8 @@ import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
 import { holds, met, quantile, timedRow, timeRounds, type Request, type Timed } from "../rounds.ts";
 import { filterToken, idAt, settle, takePositions } from "../seed.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 
 const members = 10;
 const parents = 2000;
@@ -39,7 +40,7 @@ export async function relations(options: Options): Promise<Report> {
   const timed = await timeRounds(asked, options.rounds ?? 60, 10);
   await server.stop();
   if (options.profile !== null) showProfiles(options.profile);
-  return { server: serverCommand().from, rows: timed.map((each, index) => comparedRow(each, asked[index]!, timed)) };
+  return { server: program().from, rows: timed.map((each, index) => comparedRow(each, asked[index]!, timed)) };
 }
 
 const allKinds: Kind[] = ["replies", "edits", "reactions"];

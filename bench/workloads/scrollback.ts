@@ -7,7 +7,8 @@ import { closedLoop, percentiles } from "../load.ts";
 import type { Options } from "../options.ts";
 import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 import { measure, type Measured } from "../usage.ts";
 import { scrollbackBeside } from "./scrollbackBeside.ts";
 
@@ -31,7 +32,7 @@ export async function scrollback(options: Options): Promise<Report> {
 }
 
 async function hearthAlone(options: Options): Promise<Report> {
-  const { from } = serverCommand();
+  const { from } = program();
   const dataDir = await temporaryDataDir();
   const { users, rooms } = await withDomain(dataDir, async (workshop) => {
     const users = await addUsers(workshop, members);

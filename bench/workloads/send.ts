@@ -6,7 +6,7 @@ import type { Client, Peer } from "../peers/peer.ts";
 import { startPeers, stopPeers } from "../peers/peers.ts";
 import type { Report } from "../report.ts";
 import { runLoad } from "../runLoad.ts";
-import { serverCommand } from "../server.ts";
+import { program } from "../../scripts/program.ts";
 
 /** Clients that send one event at a time and wait for its answer: all in one room, then each in a room of its own. */
 export async function send(options: Options): Promise<Report> {
@@ -22,7 +22,7 @@ export async function send(options: Options): Promise<Report> {
   const rows = await alternate(peers, casesOf(options), options);
   await stopPeers(peers);
   return {
-    server: serverCommand().from,
+    server: program().from,
     rows: rows.map((row) => ({ ...row, clients: count })),
     tables: comparison(rows, comparisons),
   };

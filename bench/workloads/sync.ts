@@ -7,7 +7,8 @@ import { showProfiles } from "../profile.ts";
 import { progress, rounded, type Report, type Row } from "../report.ts";
 import { holds, met, quantile, timedRow, timeRounds, type Request } from "../rounds.ts";
 import { settle } from "../seed.ts";
-import { serverCommand, startServer, type Server } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer, type Server } from "../server.ts";
 import { measure } from "../usage.ts";
 import { syncBeside } from "./syncBeside.ts";
 import { hearthClient } from "../peers/hearth/client.ts";
@@ -48,7 +49,7 @@ async function hearthAlone(options: Options): Promise<Report> {
   const memory = server.memory();
   await server.stop();
   if (options.profile !== null) showProfiles(options.profile);
-  return { server: serverCommand().from, rows: rows.map((row) => ({ ...row, "peak MB": memory.peak })) };
+  return { server: program().from, rows: rows.map((row) => ({ ...row, "peak MB": memory.peak })) };
 }
 
 /** What one request takes from others: CPU time, and how long they wait. Medians, each of one longest wait a round. */

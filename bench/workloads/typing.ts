@@ -1,7 +1,8 @@
 import { temporaryDataDir } from "../data.ts";
 import type { Options } from "../options.ts";
 import { progress, type Report, type Row } from "../report.ts";
-import { serverCommand, startServer } from "../server.ts";
+import { program } from "../../scripts/program.ts";
+import { startServer } from "../server.ts";
 import { buildTown, liveIn, type Pastime } from "../town.ts";
 
 const document = `mutation ($roomId: ID!, $typing: Boolean!) {
@@ -29,5 +30,5 @@ export async function typing(options: Options): Promise<Report> {
     rows.push(...(await liveIn(server, town, changes, options)).map((row) => ({ rooms: size, ...row })));
   }
   await server.stop();
-  return { server: serverCommand().from, rows };
+  return { server: program().from, rows };
 }

@@ -1,5 +1,6 @@
 import { HttpClient } from "../../http.ts";
 import { subscribe } from "../../subscriber.ts";
+import { found, occurrences } from "../answers.ts";
 import { benchPassword, type Client } from "../peer.ts";
 import * as documents from "./documents.ts";
 import { openRequestSocket, type RequestSocket } from "./socket.ts";
@@ -71,14 +72,4 @@ export function hearthClient(address: string, userId: string, authorization: str
 
 function idIn(text: string): string {
   return found(text, /"id":"(\$[^"]+)"/);
-}
-
-function found(text: string, pattern: RegExp): string {
-  const match = pattern.exec(text);
-  if (match === null) throw new Error(`no ${pattern} in ${text.slice(0, 300)}`);
-  return match[1]!;
-}
-
-function occurrences(text: string, part: string): number {
-  return text.split(part).length - 1;
 }

@@ -14,21 +14,28 @@ import { hearthClient } from "./client.ts";
 const batch = 100;
 const roomsAtOnce = 16;
 
-/** hearth itself, as `npm start` runs it. It is filled through its domain, which is faster than through its API. */
-export function hearth(options: Pick<Options, "profile">): PeerKind {
+/**
+ * hearth itself, as `npm start` runs it, with settings of its own where it is given any. It is filled through its domain,
+ * which is faster than through its API.
+ */
+export function hearth(
+  options: Pick<Options, "profile">,
+  name = "hearth",
+  settings: Record<string, string> = {},
+): PeerKind {
   return {
-    name: "hearth",
+    name,
     async start(plan) {
       const dataDir = await temporaryDataDir();
       const { users, rooms } = await withDomain(dataDir, (workshop) => fill(workshop, plan));
-      const server = await startServer(dataDir, options);
+      const server = await startServer(dataDir, options, settings);
       return {
         ...server,
         async stop() {
           await server.stop();
           if (options.profile !== null) showProfiles(options.profile);
         },
-        name: "hearth",
+        name,
         rooms,
         clients: users.map(({ requester, authorization }) =>
           hearthClient(server.address, requester.userId, authorization),

@@ -1,4 +1,5 @@
 import { HttpClient, type Answer } from "../../http.ts";
+import { found, occurrences } from "../answers.ts";
 import { benchPassword, type Client, type Page } from "../peer.ts";
 import { poll } from "./poll.ts";
 
@@ -93,14 +94,4 @@ function readPage(text: string): Pick<Page, "eventIds" | "before"> {
 
 function nextIn(text: string): string {
   return found(text, /"next_batch":"([^"]+)"/);
-}
-
-function found(text: string, pattern: RegExp): string {
-  const match = pattern.exec(text);
-  if (match === null) throw new Error(`no ${pattern} in ${text.slice(0, 300)}`);
-  return match[1]!;
-}
-
-function occurrences(text: string, part: string): number {
-  return text.split(part).length - 1;
 }

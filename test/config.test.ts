@@ -23,9 +23,37 @@ test.each([
   ["HEARTH_TURN_URIS", "https://turn.example.org"],
   ["HEARTH_TURN_URIS", "turn:turn.example.org"],
   ["HEARTH_TURN_SECRET", "alone"],
+  ["HEARTH_PUBLIC_URL", "chat.example.org"],
+  ["HEARTH_PUBLIC_URL", "https://chat.example.org/?x"],
+  ["HEARTH_TRUSTED_PROXIES", "proxy.example.org"],
+  ["HEARTH_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/64"],
+  ["HEARTH_RATE_LIMIT", "no"],
+  ["HEARTH_RATE_REQUESTS", "0"],
+  ["HEARTH_RATE_ACTIONS", "0.5"],
+  ["HEARTH_RATE_LOGINS", "0"],
+  ["HEARTH_PERSISTED_OPERATIONS", "yes"],
+  ["HEARTH_PERSISTED_OPERATIONS", "only"],
+  ["HEARTH_MEDIA_MAX_BYTES", "0"],
+  ["HEARTH_MEDIA_QUOTA_BYTES", "-1"],
+  ["HEARTH_MEDIA_S3_BUCKET", "alone"],
+  ["HEARTH_MEDIA_S3_ENDPOINT", "s3.example.org"],
+  ["HEARTH_METRICS_TOKEN", "short"],
+  ["HEARTH_OTLP_ENDPOINT", "127.0.0.1:4318"],
+  ["HEARTH_TRACE_SAMPLE", "2"],
+  ["HEARTH_METRICS_TOKEN", "sixteen and more, yet with spaces"],
 ])("a wrong %s is refused by name", (name, value) => {
   expect(() => readConfig({ [name]: value }, null)).toThrow(ConfigError);
   expect(() => readConfig({ [name]: value }, null)).toThrow(name);
+});
+
+test("rates are limited unless they aren't to be", () => {
+  expect(readConfig({}, null)).toMatchObject({ rates: { requests: 50, actions: 10, logins: 10 }, trustedProxies: [] });
+  expect(readConfig({ HEARTH_RATE_LIMIT: "off", HEARTH_RATE_ACTIONS: "5" }, null).rates).toBeNull();
+  const given = { HEARTH_RATE_REQUESTS: "5", HEARTH_RATE_ACTIONS: "2", HEARTH_TRUSTED_PROXIES: "::1, 10.0.0.0/8" };
+  expect(readConfig(given, null)).toMatchObject({
+    rates: { requests: 5, actions: 2 },
+    trustedProxies: ["::1", "10.0.0.0/8"],
+  });
 });
 
 test("[VOIP-8] TURN servers share one secret", () => {
@@ -58,4 +86,10 @@ test("misspelt settings are told, those of the terminal client are not", () => {
   expect(unknownSettings({ HEARTH_PROT: "1", HEARTH_CHAT_NAME: "x", HEARTH_PORT: "1", PATH: "" })).toEqual([
     "HEARTH_PROT",
   ]);
+});
+
+test("traces are off without a collector, and of a tenth of the requests unless told otherwise", () => {
+  expect(readConfig({ HEARTH_TRACE_SAMPLE: "1" }, null).traces).toBe(null);
+  const endpoint = "http://127.0.0.1:4318";
+  expect(readConfig({ HEARTH_OTLP_ENDPOINT: endpoint }, null).traces).toEqual({ endpoint, sample: 0.1 });
 });

@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import type { Config } from "../../src/config.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
 import { Client, type Answer } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
 import { accept, startHook, type HookAnswer, type PolicyHook } from "../kit/policyHook.ts";
+import { freePort } from "../kit/ports.ts";
 import { until } from "../kit/until.ts";
 
 const setState = "mutation ($input: SetStateInput!) { setState(input: $input) { event { id } } }";
@@ -463,12 +462,3 @@ test("the example of docs/policy.md does what the page says", async () => {
     example.kill();
   }
 });
-
-/** A port that nobody listens on just now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -369,3 +369,24 @@ it("[ACT-14] redacting at once makes one redaction", async () => {
   const rows = await sql(server.databaseUrl, "SELECT event_id FROM event WHERE redacts_id = $1", [message]);
   expect(rows).toHaveLength(1);
 });
+
+describe("[EVS-7] [PRO-3] a rejected profile", () => {
+  it("takes the name away from the room, that of the global profile as well, until another one comes", async () => {
+    const { ann, bob, roomId } = await people();
+    await bob.setProfile("displayname", "Insult");
+    await bob.join(roomId);
+    const named = "query ($room: ID!, $user: ID!) { room(id: $room) { member(userId: $user) { displayName } } }";
+    const name = async (): Promise<unknown> =>
+      (await ann.do<{ room: { member: unknown } }>(named, { room: roomId, user: bob.userId })).room.member;
+    expect(await name()).toEqual({ displayName: "Insult" });
+    const [profile] = await sql<{ event_id: string }>(
+      server.databaseUrl,
+      "SELECT event_id FROM event WHERE room_id = $1 AND type = 'm.room.member.profile'",
+      [roomId],
+    );
+    expect((await rejectEvent(profile!.event_id)).restored).toMatchObject({ content: {}, deleted: false });
+    expect(await name()).toEqual({ displayName: null });
+    await bob.setProfile("displayname", "Bob", roomId);
+    expect(await name()).toEqual({ displayName: "Bob" });
+  });
+});

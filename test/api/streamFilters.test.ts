@@ -139,8 +139,8 @@ test("[STR-1, EVS-12] a token's rooms limit its stream, invites included; its us
   const follow = await open(ann, { stream });
   await ann.send(two, "elsewhere");
   const invited = await bob.createRoom({ invite: [ann.userId] });
-  const profile = await bob.setState(one, "m.room.member.profile", { displayname: "Bob" }, bob.userId);
-  const own = await ann.setState(one, "m.room.member.profile", { displayname: "Ann" }, ann.userId);
+  const profile = await bob.setProfile("displayname", "Bob", one);
+  const own = await ann.setProfile("displayname", "Ann", one);
   await follow.sees(own);
   expect(follow.events.map((event) => event.id)).toEqual([own]);
   // State events stay in timelines, whatever the users.
@@ -150,8 +150,8 @@ test("[STR-1, EVS-12] a token's rooms limit its stream, invites included; its us
   expect(page.invites).toEqual([]);
   expect(invited).toBeTruthy();
   const byFilter = await open(ann, { filter: await ann.filter({ users: ["-@ann*"] }) });
-  await ann.setState(one, "m.room.member.profile", { displayname: "Annie" }, ann.userId);
-  const seen = await bob.setState(one, "m.room.member.profile", { displayname: "Bobby" }, bob.userId);
+  await ann.setProfile("displayname", "Annie", one);
+  const seen = await bob.setProfile("displayname", "Bobby", one);
   await byFilter.sees(seen);
   expect(byFilter.events.map((event) => event.id)).toEqual([seen]);
   follow.stop();

@@ -1,13 +1,8 @@
-import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
-import { until } from "../kit/until.ts";
+import { coturnInstalled, startCoturn, type Coturn } from "../kit/coturn.ts";
 
 const secret = "open sesame";
 
@@ -25,16 +20,7 @@ async function turnServers(client: Client): Promise<TurnServer[]> {
   return viewer.turnServers;
 }
 
-function isInstalled(command: string): boolean {
-  try {
-    execFileSync("which", [command], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const installed = isInstalled("turnserver") && isInstalled("turnutils_uclient");
+const installed = coturnInstalled;
 
 test("[VOIP-8] without a TURN server there are none, and nobody gets credentials without signing in", async () => {
   const server = await startApp();
@@ -60,40 +46,16 @@ test("[VOIP-8] credentials name the user and the moment that they end, and hold 
 });
 
 describe.skipIf(!installed)(`coturn${installed ? "" : " (skipped: needs turnserver)"}`, () => {
-  let folder: string;
-  let turn: ChildProcess;
-  let port: number;
-  let log = "";
+  let turn: Coturn;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "hearth-turn-"));
-    port = await freePort();
-    turn = spawn(
-      "turnserver",
-      [
-        ...["-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", `--listening-port=${port}`],
-        ...["--use-auth-secret", `--static-auth-secret=${secret}`, "--realm=localhost", "--allow-loopback-peers"],
-        ...["--no-cli", "--no-tls", "--no-dtls", "--no-rfc5780", "--log-file=stdout", "--simple-log"],
-        ...[`--userdb=${join(folder, "users")}`, `--pidfile=${join(folder, "pid")}`],
-      ],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
-    turn.stdout!.on("data", (text) => (log = (log + String(text)).slice(-4000)));
-    await until(
-      async () => (await client("nobody", "nothing")) !== "no answer" || turn.exitCode !== null,
-      () => log,
-    );
+    turn = await startCoturn(secret);
   });
-  afterAll(async () => {
-    const gone = once(turn, "exit");
-    turn.kill("SIGKILL");
-    await gone;
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => turn.close());
 
   /** What a client gets of the TURN server: two relays that send each other what they are sent, or a refusal. */
   function client(username: string, password: string): Promise<"relayed" | "refused" | "no answer"> {
-    const args = ["-p", String(port), "-u", username, "-w", password, ...["-y", "-c", "-n", "1", "127.0.0.1"]];
+    const args = ["-p", String(turn.port), "-u", username, "-w", password, ...["-y", "-c", "-n", "1", "127.0.0.1"]];
     return new Promise((resolve) => {
       execFile("turnutils_uclient", args, { timeout: 10_000 }, (error, output) => {
         if (error === null) resolve(/tot_recv_msgs=[1-9]/.test(output) ? "relayed" : "no answer");
@@ -103,7 +65,7 @@ describe.skipIf(!installed)(`coturn${installed ? "" : " (skipped: needs turnserv
   }
 
   test("[VOIP-8] allocates a relay for the credentials that the server gives, and for no others", async () => {
-    const uris = [`turn:127.0.0.1:${port}?transport=udp`];
+    const uris = [`turn:127.0.0.1:${turn.port}?transport=udp`];
     const server = await startApp({ config: { turn: { uris, secret } } });
     const [alice] = await turnServers(await server.user("alice"));
     expect(await client(alice!.username, alice!.password)).toBe("relayed");
@@ -120,12 +82,3 @@ describe.skipIf(!installed)(`coturn${installed ? "" : " (skipped: needs turnserv
     await server.close();
   });
 });
-
-/** A UDP port that is free now. */
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { TypingBoard } from "../../src/domain/live/typing.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
 import type { Follow } from "../kit/follow.ts";
@@ -21,7 +20,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const client of [alice, bob, eve]) await client.close();
   await server.close();
-  expect((server.app.domain.typing as TypingBoard).timers()).toBe(0);
+  expect(server.app.domain.typing.timers()).toBe(0);
 });
 
 const type = (client: Client, typing: boolean, options: { timeoutMs?: number; room?: string } = {}) =>
@@ -64,7 +63,7 @@ test("[TYP-1] typing ends after its time", async () => {
   expect(last()).toEqual([alice.userId]);
   await follow.until(() => lists().length > count + 1);
   expect(last()).toEqual([]);
-  await until(() => (server.app.domain.typing as TypingBoard).timers() === 0);
+  await until(() => server.app.domain.typing.timers() === 0);
 });
 
 test("[TYP-1] typing ends when the user's message arrives, and not with a message of another", async () => {

@@ -6,7 +6,8 @@ import type { BatchUnit, PlacedDraft } from "../../src/store/append.ts";
 import { eventsById } from "../../src/store/events.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
-import { sql } from "../kit/database.ts";
+import { holdAppendLock, sql } from "../kit/database.ts";
+import { until } from "../kit/until.ts";
 
 let server: TestApp;
 let alice: Client;
@@ -177,4 +178,21 @@ test("[AS-5] what concerns an application service is queued in the transaction t
   );
   expect(queued.map((row) => row.event_id)).toEqual([join, heard, invite, leave]);
   await sql(server.databaseUrl, "DELETE FROM app_service");
+});
+
+test("[ACT-14] [PRO-2] state that was planned on what is redacted in the same batch is stale: nothing comes back by it", async () => {
+  const room = await alice.createRoom();
+  const nickname = await alice.setProfile("displayname", "Insult", room);
+  const { writer } = server.app.domain.tools;
+  const slot = { type: "m.room.member.profile", stateKey: alice.userId };
+  const redaction = await unit(room, [draft("", { type: "m.room.redaction", content: "{}", redactsId: nickname })]);
+  const kept = { ...slot, content: '{"displayname":"Insult","hearth.room_keys":["displayname"]}' };
+  const profile = await unit(room, [draft("", kept)], { slots: [{ ...slot, holder: nickname }] });
+  const hold = await holdAppendLock(server.databaseUrl);
+  const first = writer.append(await unit(room, [draft("in flight while the others wait")]));
+  await until(async () => (await hold.waiting()) > 0);
+  const both = [writer.append(redaction), writer.append(profile)];
+  await hold.release();
+  await first;
+  expect((await Promise.all(both)).map(({ outcome }) => outcome)).toEqual(["appended", "stale"]);
 });

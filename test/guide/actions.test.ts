@@ -13,11 +13,8 @@ const undescribed: readonly string[] = [];
 const unshown: Partial<Record<ErrorCode, string>> = {
   REGISTRATION_CLOSED: "the guide's server takes all registrations; test/api/accounts.test.ts has others",
   OVERLOADED: "the store would have to be away",
-  RATE_LIMITED: "nothing limits rates yet",
-  TIMEOUT: "nothing waits for others yet",
+  TIMEOUT: "an application service would have to be away; test/appservice/queries.test.ts has others",
   STALE_SESSION: "the requests of the pages name no session; test/api/sessions.test.ts has others",
-  EXCLUSIVE: "there are no application services yet",
-  UNSUPPORTED: "thousands of events would have to be inserted at one place",
   INTERNAL: "something would have to go wrong",
 };
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
+import { startService, takesAll, type Script, type ScriptedService } from "../kit/scriptedService.ts";
 import { Walk } from "./support/walk.ts";
 
 // Every document of the guide is run, and every answer is compared. docs/guide/README.md says how the pages are written.
@@ -9,13 +10,40 @@ const folder = "docs/guide/";
 const pages = readdirSync(folder);
 const textOf = (page: string): string => readFileSync(`${folder}${page}`, "utf8");
 
+/** The bridge of bridges.md: it describes the rooms and people that it is asked for. */
+const bridgeScript: Script = (asked, res) => {
+  if (asked.path.endsWith("#irc_#hearth:localhost")) {
+    const name = {
+      type: "m.room.name",
+      state_key: "",
+      content: { name: "#hearth on IRC" },
+      sender: "@ircbot:localhost",
+    };
+    return [200, { state: [name] }];
+  }
+  if (asked.path.endsWith("@irc_carol:localhost")) return [200, { profile: { display_name: "Carol on IRC" } }];
+  return takesAll(asked, res);
+};
+const bridgeNamespaces = {
+  users: ["@irc_.*", "@irc\\.example\\.org/.*"],
+  aliases: ["#irc_.*", "#irc\\.example\\.org/.*"],
+};
+
 describe("the pages say what the server does", () => {
   let server: TestApp;
   let walk: Walk;
+  let bridge: ScriptedService;
+  beforeAll(async () => {
+    bridge = await startService(bridgeScript);
+  });
+  afterAll(() => bridge.close());
   // Each page begins on a server with nothing but the people of the first one.
   beforeEach(async ({ task }) => {
     // syncing.md shows what happens when more is missed than the server replays.
-    server = await startApp({ config: { streamReplay: 10, presence: task.name.endsWith("live.md") } });
+    const services = task.name.endsWith("bridges.md") ? [bridge.registration({ namespaces: bridgeNamespaces })] : [];
+    const presence = task.name.endsWith("live.md");
+    const rates = task.name.endsWith("limits.md") ? { requests: 50, actions: 10, logins: 10 } : null;
+    server = await startApp({ services, config: { streamReplay: 10, presence, rates } });
     walk = new Walk(server);
     expect(await walk.read(textOf("README.md"), "README.md")).toBe(2);
   });
@@ -41,12 +69,20 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("actions.md"), "actions.md")).toBe(documentsIn("actions.md"));
   });
 
-  test("[ACC-1] [ACC-5] accounts.md", async () => {
+  test("[ACC-1] limits.md", async () => {
+    expect(await walk.read(textOf("limits.md"), "limits.md")).toBe(documentsIn("limits.md"));
+  });
+
+  test("[ACC-1] [ACC-2] [ACC-3] [ACC-5] accounts.md", async () => {
     expect(await walk.read(textOf("accounts.md"), "accounts.md")).toBe(documentsIn("accounts.md"));
   });
 
   test("[CRE-1] [JOI-1] [JOI-2] [JOI-4] [EVS-9] [ACT-5] [ACT-6] rooms.md", async () => {
     expect(await walk.read(textOf("rooms.md"), "rooms.md")).toBe(documentsIn("rooms.md"));
+  });
+
+  test("[DIR-1] [DIR-2] [DIR-3] [DIR-4] directory.md", async () => {
+    expect(await walk.read(textOf("directory.md"), "directory.md")).toBe(documentsIn("directory.md"));
   });
 
   test("[ACT-3] [ACT-4] [ACT-5] members.md", async () => {
@@ -77,8 +113,20 @@ describe("the pages say what the server does", () => {
     expect(await walk.read(textOf("calls.md"), "calls.md")).toBe(documentsIn("calls.md"));
   });
 
+  test("[AS-14] media.md", async () => {
+    expect(await walk.read(textOf("media.md"), "media.md")).toBe(documentsIn("media.md"));
+  });
+
   test("[ACC-5] [EVS-7] admin.md", async () => {
     expect(await walk.read(textOf("admin.md"), "admin.md")).toBe(documentsIn("admin.md"));
+  });
+
+  test("[AS-3] [AS-4] [AS-8] [AS-12] bridges.md", async () => {
+    expect(await walk.read(textOf("bridges.md"), "bridges.md")).toBe(documentsIn("bridges.md"));
+  });
+
+  test("[PRO-1] [PRO-2] [PRO-3] [PRO-4] profiles.md", async () => {
+    expect(await walk.read(textOf("profiles.md"), "profiles.md")).toBe(documentsIn("profiles.md"));
   });
 
   test("no other page", () => {
@@ -87,11 +135,16 @@ describe("the pages say what the server does", () => {
       "accounts.md",
       "actions.md",
       "admin.md",
+      "bridges.md",
       "calls.md",
+      "directory.md",
+      "limits.md",
       "live.md",
       "markers.md",
+      "media.md",
       "members.md",
       "messages.md",
+      "profiles.md",
       "reading.md",
       "recipes.md",
       "rooms.md",
@@ -154,12 +207,12 @@ describe("a page that lies is found out", () => {
   });
 
   const command =
-    "<!-- on the server -->\n```sh\nnpm run admin -- bob\n```\n\n```text\n@bob:localhost is an admin now.\n```\n";
+    "<!-- on the server -->\n```sh\nnpx hearth admin make-admin bob\n```\n\n```text\n@bob:localhost is an admin now.\n```\n";
 
   test.each([
     ["other words of a command", "bob:localhost is", "alice:localhost is", "page.md:2: the command.output"],
-    ["a command that fails", "-- bob", "-- nobody", "There is no user @nobody:localhost"],
-    ["a command that isn't known", "admin --", "start --", "npm run start -- bob isn't known here"],
+    ["a command that fails", "make-admin bob", "make-admin nobody", "There is no user @nobody:localhost"],
+    ["a command that isn't known", "hearth admin make-admin bob", "hearth start", "npx hearth start isn't for here"],
   ])("%s", async (_lie, truth, lie, complaint) => {
     const text = command.replaceAll(truth, lie);
     expect(text).not.toBe(command);

@@ -3,6 +3,8 @@ import { sql } from "./database.ts";
 /** The room that has most of the data, and a user who is joined to every room. */
 export const largeRoom = "!large:localhost";
 export const reader = "@reader:localhost";
+/** The snapshot of all rooms, which are published. It holds until a second after the epoch. */
+export const snapshot = "snapshot";
 /** The id of the event at a position, and of one that every hundredth event replies to. */
 export const idAt = (position: number): string => `$${position}`;
 export const popular = 14;
@@ -19,8 +21,8 @@ export async function addBulk(url: string, first: number, end: number): Promise<
   const small = `'!room' || n / ${hundred} || ':localhost'`;
   const each = async (text: string): Promise<void> => void (await sql(url, text, [first, end]));
   await each(
-    `INSERT INTO room (room_id, creator, created_at, auth_version)
-     SELECT CASE WHEN n = 0 THEN '${largeRoom}' ELSE ${small} END, '@member0:localhost', now(), 1 ${numbers}
+    `INSERT INTO room (room_id, creator, created_at, auth_version, published)
+     SELECT CASE WHEN n = 0 THEN '${largeRoom}' ELSE ${small} END, '@member0:localhost', now(), 1, true ${numbers}
      WHERE n % ${hundred} = 10 OR n = 0`,
   );
   await each(
@@ -78,5 +80,11 @@ export async function addBulk(url: string, first: number, end: number): Promise<
   await each(
     `INSERT INTO room_alias (alias, room_id, creator) SELECT '#alias' || n || ':localhost', ${small}, '@a' ${numbers}
      WHERE n % ${hundred} = 10`,
+  );
+  await sql(
+    url,
+    `INSERT INTO published_snapshot (id, search, slot, version, taken_by, total, room_ids, expires_at)
+     SELECT '${snapshot}', '', 0, 0, '${reader}', count(*), array_agg(id ORDER BY id), to_timestamp(1) FROM published_room
+     ON CONFLICT (id) DO UPDATE SET total = excluded.total, room_ids = excluded.room_ids`,
   );
 }

@@ -219,6 +219,15 @@ export class Client {
   }
 
   /** Ids of the room's events that the client may see, oldest first, walked page by page. */
+  /** Sets a key of the global profile, or of a room's; gives the id of the event in the room. */
+  async setProfile(key: string, value: unknown, roomId: string | null = null): Promise<string> {
+    const data = await this.do<{ setProfile: { event: { id: string } | null } }>(
+      "mutation ($input: SetProfileInput!) { setProfile(input: $input) { event { id } } }",
+      { input: { key, value, roomId } },
+    );
+    return data.setProfile.event?.id ?? "";
+  }
+
   async timeline(roomId: string, pageSize = 100): Promise<string[]> {
     const ids: string[] = [];
     let before: string | null = null;

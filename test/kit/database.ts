@@ -30,10 +30,11 @@ export async function holdAppendLock(url: string): Promise<{ waiting(): Promise<
   await client.query("BEGIN");
   await client.query("SELECT append_lock()");
   return {
+    /** Those who want to append: who only asks how far the stream is, every few seconds, waits for a shared lock. */
     async waiting() {
       const { rows } = await client.query<{ count: number }>(
         `SELECT count(*)::integer AS count FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-         WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`,
+         WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND NOT granted AND datname = current_database()`,
       );
       return rows[0]!.count;
     },

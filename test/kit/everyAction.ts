@@ -42,6 +42,9 @@ async function sharedRoom({ actor, other }: Cast): Promise<string> {
   return roomId;
 }
 
+/** An alias that no other room has. */
+const aliasFor = (roomId: string): string => roomId.replace("!", "#");
+
 const withReason = (input: Input): Input => ({ ...input, reason: "another one" });
 const text = (body: string): Input => ({ content: { text: { body } } });
 
@@ -154,6 +157,29 @@ export const everyAction: Record<string, ActionRow> = {
   patchPowerLevels: {
     prepare: async (cast) => ({ roomId: await sharedRoom(cast), path: ["kick"], value: 40 }),
     otherwise: (input) => ({ ...input, value: 41 }),
+  },
+  createAlias: {
+    prepare: async (cast) => {
+      const roomId = await sharedRoom(cast);
+      return { roomId, alias: aliasFor(roomId) };
+    },
+    otherwise: (input) => ({ ...input, alias: "#another:localhost" }),
+  },
+  deleteAlias: {
+    prepare: async (cast) => {
+      const roomId = await sharedRoom(cast);
+      const input = { roomId, alias: aliasFor(roomId) };
+      await cast.actor.do("mutation ($input: CreateAliasInput!) { createAlias(input: $input) { actionId } }", {
+        input,
+      });
+      return { alias: input.alias };
+    },
+    otherwise: () => ({ alias: "#another:localhost" }),
+    refused: () => ({ alias: "#nowhere:localhost" }),
+  },
+  setProfile: {
+    prepare: async (cast) => ({ roomId: await sharedRoom(cast), key: "displayname", value: "Somebody" }),
+    otherwise: (input) => ({ ...input, value: "Somebody else" }),
   },
   setMarker: {
     prepare: async (cast) => ({ eventId: await cast.other.send(await sharedRoom(cast), "to be read"), kind: "READ" }),

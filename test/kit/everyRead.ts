@@ -1,6 +1,7 @@
 import { filterOf, type FilterInput } from "../../src/model/filter.ts";
 import type { RoomView } from "../../src/model/room.ts";
-import { existingAccounts, profilesOf } from "../../src/store/accounts.ts";
+import { existingAccounts } from "../../src/store/accounts.ts";
+import { aliasesOf, roomOfAlias } from "../../src/store/aliases.ts";
 import { changedEvents } from "../../src/store/changes.ts";
 import type { Connection } from "../../src/store/database.ts";
 import * as events from "../../src/store/events.ts";
@@ -8,11 +9,14 @@ import { federationContexts } from "../../src/store/federation.ts";
 import * as markers from "../../src/store/markers.ts";
 import { pageEnds } from "../../src/store/overview.ts";
 import { countNearest, eventPages } from "../../src/store/pages.ts";
+import * as profiles from "../../src/store/profiles.ts";
+import { snapshotPage } from "../../src/store/publishedRooms.ts";
 import * as relations from "../../src/store/relations.ts";
 import { countRoomStates, roomStates } from "../../src/store/roomStates.ts";
 import * as rooms from "../../src/store/rooms.ts";
+import * as sessions from "../../src/store/sessions.ts";
 import * as state from "../../src/store/state.ts";
-import { idAt, largeRoom, popular, reader } from "./bulk.ts";
+import { idAt, largeRoom, popular, reader, snapshot } from "./bulk.ts";
 
 /** A read as clients cause it, on bulk data that ends before `head`. */
 type Read = (connection: Connection, head: number) => Promise<unknown>;
@@ -162,7 +166,7 @@ export const everyRead: Record<string, Read> = {
   "rooms of a user of one": (connection, head) => rooms.roomsOfUserAt(connection, "@member51:localhost", head),
   "a sync of a user of one room": (connection, head) =>
     rooms.roomsOfUserSince(connection, "@member51:localhost", { position: head, since: head - 100, changed: null }),
-  "an alias": (connection) => rooms.roomOfAlias(connection, "#alias10:localhost"),
+  "an alias": (connection) => roomOfAlias(connection, "#alias10:localhost"),
   "markers of users": (connection) =>
     markers.markersOfUsers(
       connection,
@@ -181,8 +185,20 @@ export const everyRead: Record<string, Read> = {
       limit: 20,
     }),
   "unread of ten rooms": (connection) => markers.countUnread(connection, reader, tenRooms.map(view)),
+  "a page of published rooms": (connection) =>
+    snapshotPage(connection, {
+      ...{ id: snapshot, search: "", userId: reader, now: new Date(0) },
+      ...{ after: 2, limit: 20 },
+    }),
   accounts: (connection) => existingAccounts(connection, senders),
-  profiles: (connection) => profilesOf(connection, senders),
+  profiles: (connection) => profiles.profilesOf(connection, senders),
+  "what rooms show of a user": (connection) => profiles.profileInRooms(connection, reader, [largeRoom, ...tenRooms]),
+  "changed profiles": (connection) => profiles.waitingProfileChanges(connection, 100),
+  "aliases of a room": (connection) => aliasesOf(connection, largeRoom),
+  "who shares a room": (connection) => rooms.sharingUsers(connection, "@member51:localhost", senders),
+  "rooms of ten users": (connection) => rooms.joinedRooms(connection, senders),
+  "sessions of ten users": (connection) => sessions.sessionsOf(connection, senders, 0),
+  "presence settings": (connection) => sessions.presenceSettings(connection, senders),
 };
 
 /** Those that look at a whole room, or at all of a user's: their cost grows with these, but with nothing else. */
@@ -268,8 +284,16 @@ export const indexesOfReads: Record<string, string> = {
   "moves between positions": "",
   "a page of markers": "",
   "unread of ten rooms": "event_room_id_major_minor_key",
+  "a page of published rooms": "",
   accounts: "",
   profiles: "",
+  "what rooms show of a user": "event_state_slot event_updates",
+  "changed profiles": "",
+  "aliases of a room": "",
+  "who shares a room": "",
+  "rooms of ten users": "",
+  "sessions of ten users": "",
+  "presence settings": "",
   "an overview": "",
   "members counted": "event_state_slot",
   "members counted by membership": "",

@@ -71,6 +71,7 @@ async function execution(connection: Connection, statement: string, values: read
 
 function literal(value: unknown): string {
   if (value === null) return "NULL";
+  if (value instanceof Date) return escapeLiteral(value.toISOString());
   if (Array.isArray(value)) return `ARRAY[${value.map(literal).join(", ")}]`;
   return escapeLiteral(String(value as string | number | boolean));
 }

@@ -1,6 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +7,9 @@ import { isAlive } from "../../src/store/embedded/process.ts";
 import { freshDatabase } from "../kit/app.ts";
 import { Client } from "../kit/client.ts";
 import { until } from "../kit/until.ts";
-import { inherited, startServer, type ServerProcess } from "./support/serverProcess.ts";
+import { runCommand, type Outcome } from "./support/command.ts";
+import { postmasterOf } from "./support/postmaster.ts";
+import { startServer, type ServerProcess } from "./support/serverProcess.ts";
 
 let dataDir: string;
 let server: ServerProcess | null = null;
@@ -21,38 +21,16 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server?.stop();
-  const database = postmaster();
+  const database = postmasterOf(dataDir);
   if (database !== null && isAlive(database)) process.kill(database, "SIGINT");
   await until(() => database === null || !isAlive(database));
   await rm(dataDir, { recursive: true, force: true });
 });
 
-interface Outcome {
-  code: number | null;
-  output: string;
-  problem: string;
-}
-
-/** Runs the command to its end, in a process of its own. */
-async function run(parameters: string[], settings: Record<string, string>): Promise<Outcome> {
-  const child = spawn(process.execPath, ["--import", "tsx", "src/adminCommand.ts", ...parameters], {
-    env: { ...inherited(), ...settings },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  let problem = "";
-  child.stdout.on("data", (text) => (output += String(text)));
-  child.stderr.on("data", (text) => (problem += String(text)));
-  await once(child, "close");
-  return { code: child.exitCode, output, problem };
-}
+const run = (parameters: string[], settings: Record<string, string>): Promise<Outcome> =>
+  runCommand(["admin", "make-admin", ...parameters], settings);
 
 const command = (...parameters: string[]) => run(parameters, { HEARTH_DATA_DIR: dataDir });
-
-function postmaster(): number | null {
-  const file = join(dataDir, "postgres", "postmaster.pid");
-  return existsSync(file) ? Number(readFileSync(file, "utf8").split("\n")[0]) : null;
-}
 
 const start = (): Promise<ServerProcess> => startServer({ HEARTH_DATA_DIR: dataDir });
 /** The same client, at a server that was started anew. */
@@ -72,7 +50,7 @@ test("the first user becomes admin by the command line, while the server runs an
   const bob = await Client.register(server.address, "bob");
   expect(await alice.code(users)).toBe("FORBIDDEN");
   const following = await alice.follow();
-  const database = postmaster();
+  const database = postmasterOf(dataDir);
 
   // The server runs: it counts at once, and nothing else is disturbed.
   expect(await command("alice")).toMatchObject({ code: 0, output: "@alice:localhost is an admin now.\n" });
@@ -85,7 +63,7 @@ test("the first user becomes admin by the command line, while the server runs an
   const unknown = await command("nobody");
   expect(unknown).toMatchObject({ code: 1, output: "" });
   expect(unknown.problem).toContain("There is no user @nobody:localhost");
-  expect(postmaster()).toBe(database);
+  expect(postmasterOf(dataDir)).toBe(database);
   await following.sees(await alice.send(await alice.createRoom(), "still live"));
   expect(following.failure).toBeNull();
   await alice.do(`mutation { deactivateUser(input: { userId: "@bob:localhost" }) { account { deactivatedAt } } }`);
@@ -108,9 +86,9 @@ test("the first user becomes admin by the command line, while the server runs an
   // Nothing runs: the database is started, and stopped again.
   expect(await server.stop()).toBe(0);
   server = null;
-  expect(postmaster()).toBeNull();
+  expect(postmasterOf(dataDir)).toBeNull();
   expect(await command("dora")).toMatchObject({ code: 0, output: "@dora:localhost is an admin now.\n" });
-  expect(postmaster()).toBeNull();
+  expect(postmasterOf(dataDir)).toBeNull();
   expect(existsSync(join(dataDir, "hearth.lock"))).toBe(false);
   server = await start();
   expect(await at(server, dora).code(users)).toBeNull();
@@ -134,13 +112,13 @@ test("with DATABASE_URL it changes that database, and one without a server's sto
   }
   const gone = await run(["alice"], { DATABASE_URL: "postgresql://127.0.0.1:1/nothing" });
   expect(gone).toMatchObject({ code: 1, output: "" });
-  expect(gone.problem).toContain("The store can't be changed: connect ECONNREFUSED");
+  expect(gone.problem).toContain("The store can't be used: connect ECONNREFUSED");
 }, 60_000);
 
 test("--help tells how it is called, and so does calling it otherwise", async () => {
   const help = await command("--help");
   expect(help).toMatchObject({ code: 0 });
-  expect(help.output).toContain("npm run admin -- alice");
+  expect(help.output).toContain("hearth admin make-admin alice");
   for (const parameters of [[], ["alice", "bob"], ["--nonsense"]]) {
     const wrong = await command(...parameters);
     expect(wrong).toMatchObject({ code: 2, output: "" });

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { isAlive } from "../../src/store/embedded/process.ts";
 import { Client } from "../kit/client.ts";
 import { until } from "../kit/until.ts";
+import { postmasterOf } from "./support/postmaster.ts";
 import { Reader } from "./support/reader.ts";
 import { acknowledgedBy, Sender } from "./support/sender.ts";
 import { startServer, type ServerProcess } from "./support/serverProcess.ts";
@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.kill();
-  const database = postmaster();
+  const database = postmasterOf(dataDir);
   kill(database);
   await until(() => database === null || !isAlive(database));
   await rm(dataDir, { recursive: true, force: true });
@@ -52,11 +52,6 @@ async function address(): Promise<string> {
     60_000,
   );
   return server.address;
-}
-
-function postmaster(): number | null {
-  const file = join(dataDir, "postgres", "postmaster.pid");
-  return existsSync(file) ? Number(readFileSync(file, "utf8").split("\n")[0]) : null;
 }
 
 function kill(processId: number | null): void {
@@ -91,7 +86,7 @@ test(
       );
       running = false;
       // The database goes down with the server once, in the middle of its commits.
-      if (round === 2) kill(postmaster());
+      if (round === 2) kill(postmasterOf(dataDir));
       await server.kill();
       await start();
     }
@@ -117,7 +112,7 @@ test(
       }
     }
 
-    const database = postmaster();
+    const database = postmasterOf(dataDir);
     expect(await server.stop()).toBe(0);
     expect(isAlive(database!)).toBe(false);
   },

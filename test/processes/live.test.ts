@@ -98,6 +98,24 @@ test("[PRE-4] presence is that of devices at all servers, and comes down streams
   await alice.do("mutation { setAppearOffline(input: { appearOffline: false }) { presence { state } } }");
 });
 
+test("[PRE-1] what somebody sets who follows nothing comes down streams at the other server", async () => {
+  const follow = await bob.follow();
+  // A session that began with a request, and no stream that would tell in which rooms she is.
+  await session(alice);
+  await until(() => there.app.domain.sessions.of(alice) !== null);
+  await follow.until(({ chunks }) => chunks.length > 0);
+  // What her session's beginning made known is through.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const told = follow.events.length;
+  await alice.do('mutation { setStatus(input: { status: "elsewhere" }) { presence { status } } }');
+  await follow.until(({ events }) => events.some(({ content }) => content?.["status"] === "elsewhere"));
+  await alice.do('mutation { setStatus(input: { status: "elsewhere" }) { presence { status } } }');
+  await alice.do('mutation { setStatus(input: { status: "last" }) { presence { status } } }');
+  await follow.until(({ events }) => events.some(({ content }) => content?.["status"] === "last"));
+  const news = follow.events.slice(told).filter(({ senderId }) => senderId === alice.userId);
+  expect(news.map(({ content }) => content!["status"])).toEqual(["elsewhere", "last"]);
+});
+
 test("[TYP-1] typing at one server shows at the other, and ends there with its time and its session", async () => {
   const type = (timeoutMs: number) =>
     alice.do(

@@ -173,3 +173,27 @@ test("[EV-9] naming a type doesn't lower what it required before, above one's ow
   const content = { ...power, events: { ...power.events, "m.room.join_rules": 25 } };
   expect(allowed(state(user, "m.room.power_levels", "_", content), authority)).toBe("FORBIDDEN");
 });
+
+test.each<[string, Membership | null, JoinRule, object, string]>([
+  ["of a member", "join", "invite", {}, "allowed"],
+  ["of a member who may not speak", "join", "invite", { events_default: 50 }, "allowed"],
+  [
+    "of a member where the type has a level",
+    "join",
+    "invite",
+    { events: { "m.room.member.profile": 50 } },
+    "FORBIDDEN",
+  ],
+  ["of who is about to join", null, "public", {}, "allowed"],
+  ["of who is invited", "invite", "invite", {}, "allowed"],
+  ["of who may not join", null, "invite", {}, "FORBIDDEN"],
+  ["of who is banned", "ban", "public", {}, "FORBIDDEN"],
+])("[PRO-3] a profile %s", (_name, membership, joinRule, power, answer) => {
+  const authority = room({ [user]: membership ?? none, [other]: "join" }, joinRule, power);
+  const profile = (sender: string, stateKey: string): EventDraft => ({
+    ...{ type: "m.room.member.profile", stateKey, sender, content: "{}" },
+  });
+  expect(allowed(profile(user, user), authority)).toBe(answer);
+  expect(allowed(profile(user, other), authority)).toBe("FORBIDDEN");
+  expect(allowed(profile(mod, other), authority)).toBe("FORBIDDEN");
+});

@@ -2,7 +2,7 @@
  * Random schedules on two processes and one database: whatever users do, and however their streams are cut and moved,
  * a client that follows the stream knows what a fresh sync says, and so does one that only takes differences.
  *
- * HEARTH_SCHEDULES=20000   runs so many instead of 1,000.
+ * HEARTH_SCHEDULES=20000   runs so many instead of 300.
  * HEARTH_FROM=1000         begins with this seed instead of 0.
  * HEARTH_SEED=123          runs that one alone. What a schedule does is decided by its seed; when each step meets the
  *                          others' is not, so that a seed that failed once may need HEARTH_REPEAT=50.
@@ -14,7 +14,7 @@ import { runSchedule, type Happenings } from "./run.ts";
 import { describeSchedule, scheduleOf } from "./schedule.ts";
 import { World } from "./world.ts";
 
-const count = Number(process.env["HEARTH_SCHEDULES"] ?? 1000);
+const count = Number(process.env["HEARTH_SCHEDULES"] ?? 300);
 const from = Number(process.env["HEARTH_FROM"] ?? 0);
 const repeat = Number(process.env["HEARTH_REPEAT"] ?? 1);
 const onlySeed = process.env["HEARTH_SEED"];

@@ -100,7 +100,15 @@ export class World {
         if (!dead) this.errors.push(`${message} ${String((fields as { error?: unknown }).error)}`);
       },
     };
-    const app = await createApp({ config: this.#config, database, clock: systemClock, ids: randomIds, fetch, log });
+    const app = await createApp({
+      config: this.#config,
+      database,
+      clock: systemClock,
+      ids: randomIds,
+      fetch,
+      publicFetch: fetch,
+      log,
+    });
     return { app, database, name, die: () => void (dead = true) };
   }
 }

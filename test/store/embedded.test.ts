@@ -24,6 +24,7 @@ import {
   type EmbeddedPostgres,
 } from "../../src/store/embedded/embedded.ts";
 import { lockDataDirectory } from "../../src/store/embedded/lock.ts";
+import { until } from "../kit/until.ts";
 import { visitEmbeddedPostgres } from "../../src/store/embedded/visit.ts";
 
 const TIMEOUT = 60_000;
@@ -178,6 +179,40 @@ test("recovers after the database itself was killed", { timeout: TIMEOUT }, asyn
   const server = await start(dataDir, undefined, true);
   expect(await query(server.url(), "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
 });
+
+test.each(["data", "d".repeat(100)])(
+  "a PostgreSQL that ends by itself is brought back at the same address (%s)",
+  { timeout: TIMEOUT },
+  async (name) => {
+    const dataDir = makeDirectory(0o755, name);
+    const said: string[] = [];
+    const server = await start(dataDir, (message) => said.push(message), true);
+    await query(server.url(), "CREATE TABLE kept AS SELECT 42 AS answer");
+    for (const signal of ["SIGKILL", "SIGQUIT"] as const) {
+      const pid = postmasterPid(dataDir);
+      process.kill(pid, signal);
+      await until(
+        () => said.at(-1)?.startsWith("PostgreSQL is back") ?? false,
+        () => said.join("\n"),
+        20_000,
+      );
+      said.length = 0;
+      expect(postmasterPid(dataDir)).not.toBe(pid);
+      expect(await query(server.url(), "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+    }
+    // A part of it that dies takes the other connections with it, and the lock on them.
+    await query(
+      server.url(),
+      "SELECT 1 FROM pg_terminate_backend((SELECT pid FROM pg_locks WHERE locktype = 'advisory'))",
+    );
+    await until(
+      () => said.at(-1)?.startsWith("PostgreSQL is back") ?? false,
+      () => said.join("\n"),
+    );
+    await server.stop();
+    expect(existsSync(join(dataDir, "postgres", "postmaster.pid"))).toBe(false);
+  },
+);
 
 test("is not stopped by stale files whose process ids are in use again", { timeout: TIMEOUT }, async () => {
   const dataDir = makeDirectory();

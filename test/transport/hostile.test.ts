@@ -1,10 +1,10 @@
-import { connect, type Socket } from "node:net";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
 import { sql } from "../kit/database.ts";
 import { until } from "../kit/until.ts";
+import { Wire } from "../kit/wire.ts";
 
 let server: TestApp;
 let alice: Client;
@@ -27,36 +27,6 @@ afterAll(async () => {
   await server.close();
   expect(server.errors).toEqual([]);
 });
-
-/** A connection to write raw HTTP to, and what came back so far. */
-class Wire {
-  readonly socket: Socket;
-  received = "";
-  closed = false;
-
-  constructor(address: string) {
-    const { hostname, port } = new URL(address);
-    this.socket = connect({ host: hostname, port: Number(port) });
-    this.socket.setEncoding("latin1").on("data", (text: string) => (this.received += text));
-    this.socket.on("error", () => undefined).on("close", () => (this.closed = true));
-  }
-
-  write(text: string): this {
-    this.socket.write(text);
-    return this;
-  }
-
-  async gets(text: string): Promise<void> {
-    await until(
-      () => this.received.includes(text),
-      () => `it got ${this.received.slice(0, 500)}`,
-    );
-  }
-
-  async ends(): Promise<void> {
-    await until(() => this.closed);
-  }
-}
 
 function head(length: number, more = ""): string {
   const authorization = `Authorization: Bearer ${alice.token}\r\n`;

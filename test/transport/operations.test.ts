@@ -48,6 +48,20 @@ async function overSocket(operation: Operation): Promise<Answer> {
   return { errors };
 }
 
+/** Fragments of which each spreads the next one twice, so that the last one is spread 2^n times. */
+function doubling(fragments: number): string {
+  const texts = Array.from(
+    { length: fragments },
+    (_, index) => `fragment F${index} on Server { ...F${index + 1} ...F${index + 1} name }`,
+  );
+  return `{ server { ...F0 } } ${texts.join(" ")} fragment F${fragments} on Server { name }`;
+}
+
+const schemaAgain = Array.from(
+  { length: 50 },
+  (_, index) => `a${index}: __schema { types { fields { args { type { name } } } } }`,
+);
+
 const refused: [name: string, says: string, operation: Operation][] = [
   ["a document that can't be parsed", "Syntax Error: Expected Name, found <EOF>.", { query: "{ viewer" }],
   [
@@ -68,6 +82,37 @@ const refused: [name: string, says: string, operation: Operation][] = [
   ],
   ["fragments alone", "Could not determine what operation to execute.", { query: "fragment F on Server { name }" }],
   [
+    "one that nests too deep",
+    "The document's depth is over the limit of 20.",
+    { query: `{ viewer { rooms { nodes { ${"lastMessage { room { ".repeat(9)} id ${"} }".repeat(9)} } } } }` },
+  ],
+  [
+    "one whose fragments double",
+    "The document's fields, those of spread fragments included, are over the limit of 400.",
+    { query: doubling(40) },
+  ],
+  [
+    "one of many aliases",
+    "The document's aliases, those of spread fragments included, are over the limit of 100.",
+    { query: `{ ${Array.from({ length: 51 }, (_, index) => `a${index}: server { n: name }`).join(" ")} }` },
+  ],
+  [
+    "one of many directives at one place",
+    "The document's directives at one place are over the limit of 10.",
+    { query: `{ server { name ${"@include(if: true) ".repeat(11)} } }` },
+  ],
+  [
+    "one with a long alias",
+    "The characters of an alias are over the limit of 200.",
+    { query: `{ server { ${"a".repeat(201)}: name } }` },
+  ],
+  [
+    "one that asks for the schema again and again",
+    "What the document asks of the schema itself is over the limit of 1200000.",
+    { query: `{ ${schemaAgain.join(" ")} }` },
+  ],
+  ["one of many tokens", "more that 1000 tokens", { query: `{ ${"server { name } ".repeat(260)} }` }],
+  [
     "one that costs too much",
     "The document's complexity is over the limit of 50000.",
     { query: "{ viewer { rooms(first: 500) { nodes { members(first: 500) { nodes { id } } } } } }" },
@@ -81,6 +126,22 @@ test.each(refused)("%s is refused in the same words over every transport", async
   expect(await (await get(operation)).json()).toEqual(answer);
   expect(await overEvents(operation)).toEqual(answer);
   expect((await overSocket(operation)).errors).toEqual(answer.errors);
+});
+
+test.each([
+  ["a name in it", `{ ${"x".repeat(100_000)} }`, {}],
+  ["a value in it", `{ scrollback(roomId: "!a:b", last: "${"x".repeat(100_000)}") { room { id } } }`, {}],
+  ["many names in it", `{ server { ${Array.from({ length: 390 }, (_, index) => `x${index}`).join(" ")} } }`, {}],
+  [
+    "its variables",
+    'query ($last: Int) { scrollback(roomId: "!a:b", last: $last) { room { id } } }',
+    { last: "x".repeat(100_000) },
+  ],
+])("what is wrong with a document is said shortly, however long it is: %s", async (_what, query, variables) => {
+  const response = await post({ query, variables } as Operation);
+  const text = await response.text();
+  expect((JSON.parse(text) as Answer).errors![0]!.extensions!["code"]).toBe("BAD_INPUT");
+  expect(text.length).toBeLessThan(10_000);
 });
 
 test("GET changes nothing", async () => {

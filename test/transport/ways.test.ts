@@ -4,10 +4,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Log } from "../../src/model/ports.ts";
 import { corsHeaders } from "../../src/transport/cors.ts";
 import type { GraphQL } from "../../src/transport/graphql.ts";
+import { addressReader } from "../../src/transport/address.ts";
+import { Load } from "../../src/transport/load.ts";
 import { createHttpServer } from "../../src/transport/http.ts";
 import { createLive } from "../../src/transport/live/live.ts";
 import { createLean } from "../../src/transport/lean.ts";
 import { createOperations } from "../../src/transport/operations.ts";
+import { answeringCalls } from "../../src/transport/rest/calls.ts";
+import { createRest } from "../../src/transport/rest/rest.ts";
 import { startApp, type TestApp } from "../kit/app.ts";
 import type { Client } from "../kit/client.ts";
 
@@ -295,9 +299,14 @@ test("what is plain needs no yoga, and all that isn't goes there", async () => {
     res.end();
   }) as unknown as GraphQL;
   const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  const lean = createLean(createOperations(server.app.domain, log), createLive(server.app.domain), log);
-  const origins = { loopback: true, serverName: "localhost", allowedOrigins: ["https://two.example"] };
-  const counting = createHttpServer({ lean, graphql }, log, { path: "/graphql", origins });
+  const load = new Load(Infinity);
+  const lean = createLean(createOperations(server.app.domain, log, load), createLive(server.app.domain), log);
+  const origins = { loopback: true, serverName: "localhost", publicUrl: null, allowedOrigins: ["https://two.example"] };
+  const rest = createRest([], answeringCalls(server.app.domain, load), log, origins);
+  const counting = createHttpServer({ lean, graphql, rest }, log, {
+    ...{ path: "/graphql", origins },
+    addressOf: addressReader([]),
+  });
   await new Promise<void>((resolve) => counting.listen(0, "127.0.0.1", resolve));
   const address = `http://127.0.0.1:${(counting.address() as AddressInfo).port}`;
   async function takes(sent: Sent): Promise<string> {

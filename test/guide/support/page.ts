@@ -9,7 +9,7 @@ export interface Step {
   times: number;
   /** Null for a further answer, and for a command. */
   document: { text: string; kind: "query" | "mutation" | "subscription" } | null;
-  /** A command of `package.json` with its parameters, such as `admin -- alice`. */
+  /** A command of `hearth` with its parameters, such as `admin make-admin alice`. */
   command: string | null;
   variables: Json;
   /** Of a command its `output`. */
@@ -39,7 +39,7 @@ export function stepsOf(page: string, file: string): Step[] {
     if (comment.text === "on the server") {
       const command = take("sh", comment);
       const answer = { output: take("text", command).text };
-      const [, text = null] = /^npm run (.*)\n$/.exec(command.text) ?? [];
+      const [, text = null] = /^npx hearth (.*)\n$/.exec(command.text) ?? [];
       steps.push({ line: command.line, who: "", times: 1, document: null, command: text, variables: {}, answer });
       continue;
     }

@@ -6,6 +6,7 @@ import { difference, fill, isObject, type Names } from "./match.ts";
 import { inherited } from "../../processes/support/serverProcess.ts";
 import { stepsOf, type Json, type Step } from "./page.ts";
 import { Subscription } from "./subscription.ts";
+import { program } from "../../../scripts/program.ts";
 
 /** Somebody who reads guide pages from the top down and does what they say. */
 export class Walk {
@@ -64,15 +65,12 @@ export class Walk {
     return difference(answer, answer["errors"] || given.errors ? whole : given.data, this.#names);
   }
 
-  /** Runs `npm run admin` from the sources, at the store of the server; gives what it says. */
+  /** Runs a command such as `npx hearth admin make-admin alice` from the sources, at the store of the server; gives what it says. */
   async #runCommand(command: string): Promise<string> {
-    const [, parameters] = /^admin -- (.*)$/.exec(command) ?? [];
-    if (parameters === undefined) throw new Error(`npm run ${command} isn't known here`);
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ["--import", "tsx", "src/adminCommand.ts", ...parameters.split(" ")],
-      { env: { ...inherited(), DATABASE_URL: this.#server.databaseUrl } },
-    );
+    if (!command.startsWith("admin ")) throw new Error(`npx hearth ${command} isn't for here`);
+    const { stdout } = await promisify(execFile)(process.execPath, [...program().arguments, ...command.split(" ")], {
+      env: { ...inherited(), DATABASE_URL: this.#server.databaseUrl },
+    });
     return stdout;
   }
 

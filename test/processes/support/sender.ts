@@ -27,13 +27,16 @@ export class Sender {
   unanswered = 0;
   readonly #options: SenderOptions;
   #stopped = false;
+  #number = 0;
   #running: Promise<void> | null = null;
 
   constructor(options: SenderOptions) {
     this.#options = options;
   }
 
+  /** Begins to send, or goes on. */
   start(): void {
+    this.#stopped = false;
     this.#running = this.#run();
   }
 
@@ -45,7 +48,8 @@ export class Sender {
 
   async #run(): Promise<void> {
     const { name, roomIds, withActionIds = true } = this.#options;
-    for (let number = 0; !this.#stopped; number++) {
+    while (!this.#stopped) {
+      const number = this.#number++;
       const body = `${name}-${number}`;
       const roomId = roomIds[number % roomIds.length]!;
       this.sent.add(body);

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { until } from "../../kit/until.ts";
+import { program } from "../../../scripts/program.ts";
 
 /** The real server in a process of its own. */
 export interface ServerProcess {
@@ -8,20 +10,29 @@ export interface ServerProcess {
   address: string;
   /** As `kill -9`: nothing is tidied up. */
   kill(): Promise<void>;
+  /** Ids of the workers that it has now, if it has any. */
+  workers(): number[];
+  /** Whether it has ended. */
+  readonly ended: boolean;
   /** Stops the clock for it, as a machine that is suspended does. */
   pause(): void;
   resume(): void;
+  /** Has it read its registration files again. */
+  reload(): void;
   /** As a supervisor stops it; gives the exit code. */
   stop(): Promise<number | null>;
 }
 
 const startMs = 30_000;
 
-/** Starts `src/main.ts` with these settings and waits until it serves. */
+/** Runs `hearth start` with these settings and waits until it serves. */
 export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts"], {
+  const child = spawn(process.execPath, [...program().arguments, "start"], {
     // What readers are sent is looked at event by event; presence comes whenever somebody connects.
-    env: { ...inherited(), HEARTH_PORT: "0", HEARTH_LOG_LEVEL: "warn", HEARTH_PRESENCE: "off", ...settings },
+    env: {
+      ...{ ...inherited(), HEARTH_PORT: "0", HEARTH_LOG_LEVEL: "warn" },
+      ...{ HEARTH_PRESENCE: "off", HEARTH_RATE_LIMIT: "off", ...settings },
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(child, "exit");
@@ -49,14 +60,33 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
       child.kill("SIGKILL");
       await exited;
     },
+    workers: () => childrenOf(child.pid!, "node"),
+    get ended() {
+      return gone();
+    },
     pause: () => void child.kill("SIGSTOP"),
     resume: () => void child.kill("SIGCONT"),
+    reload: () => void child.kill("SIGHUP"),
     async stop() {
       child.kill("SIGTERM");
       await exited;
       return child.exitCode;
     },
   };
+}
+
+/** Processes that a process started, by the name of their program. */
+function childrenOf(pid: number, program: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const [, found, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
+      return Number(parent) === pid && found === program ? [Number(name)] : [];
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
 }
 
 /** The environment without settings of hearth, which are the test's to choose. */

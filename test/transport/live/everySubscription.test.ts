@@ -7,12 +7,17 @@ import { until } from "../../kit/until.ts";
 import { RawSocket } from "./support/rawSocket.ts";
 
 let server: TestApp;
+let elsewhere: TestApp;
+let root: Client;
 let number = 0;
 beforeAll(async () => {
   server = await startApp({ mirrors: false });
+  elsewhere = await startApp({ mirrors: false, databaseUrl: server.databaseUrl, config: { admins: ["root"] } });
+  root = await elsewhere.user("root");
 });
 afterAll(async () => {
   expect(server.errors).toEqual([]);
+  await elsewhere.close();
   await server.close();
 });
 
@@ -87,13 +92,34 @@ test.each(cases)("%s by %s ends when its client wants no more", async (name, way
   await until(() => server.app.domain.stream.count() === 0);
 });
 
+/** Ways to end a token; `root` is an admin at another process. */
+const endings: Record<string, (client: Client, root: Client) => Promise<unknown>> = {
+  "by itself": (client) =>
+    new Client(server.address, client.token, client.userId, client.deviceId).do("mutation { logout { deviceId } }"),
+  "by an admin elsewhere": async ({ userId }, root) => {
+    const { devices } = await root.do<{ devices: { accessTokens: { id: string }[] }[] }>(
+      "query ($userId: ID!) { devices(userId: $userId) { accessTokens { id } } }",
+      { userId },
+    );
+    const tokenId = devices[0]!.accessTokens[0]!.id;
+    const document = "mutation ($input: RevokeAccessTokenInput!) { revokeAccessToken(input: $input) { tokenId } }";
+    await root.do(document, { input: { userId, tokenId } });
+  },
+  "with its device": ({ userId, deviceId }, root) =>
+    root.do("mutation ($input: RemoveDeviceInput!) { removeDevice(input: $input) { deviceId } }", {
+      input: { userId, deviceId },
+    }),
+};
+
 test.each(cases)("[ACC-2] %s by %s ends when its token is revoked, and says why", async (name, way) => {
-  const client = await server.user(`client${++number}`);
-  const { text, over } = await opened(server, ways[way]!(server, client, documents[name]!));
-  await new Client(server.address, client.token, client.userId, client.deviceId).do("mutation { logout { deviceId } }");
-  await until(over, text);
-  expect(text()).toContain("UNKNOWN_TOKEN");
-  await until(() => server.app.domain.stream.count() === 0);
+  for (const end of Object.values(endings)) {
+    const client = await server.user(`client${++number}`);
+    const { text, over } = await opened(server, ways[way]!(server, client, documents[name]!));
+    await end(client, root);
+    await until(over, text, 1000);
+    expect(text()).toContain("UNKNOWN_TOKEN");
+    await until(() => server.app.domain.stream.count() === 0);
+  }
 });
 
 test.each(Object.keys(ways))("a server that stops ends all subscriptions by %s", async (way) => {

@@ -230,8 +230,8 @@ test("what fails for one viewer is that viewer's error, and the others get their
   for (const { socket } of [broken, whole]) await socket.close();
 });
 
-test("a document that is over the limits fails on every chunk, and is never rendered for all", async () => {
-  const query = `subscription { eventStream { stream events { id ... on MessageEvent { ${"updates { ".repeat(25)} id ${"}".repeat(25)} } } } }`;
+test("a document that costs too much fails on every chunk, and is never rendered for all", async () => {
+  const query = `subscription { eventStream { stream events { id ... on MessageEvent { ${"updatedBy { ".repeat(5)} id ${"}".repeat(5)} } } } }`;
   const { socket, stream } = await follow(query);
   const shared = vi.spyOn(SharedRendering.prototype, "text");
   await bob.send(room, "hello");

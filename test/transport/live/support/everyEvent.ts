@@ -16,6 +16,7 @@ import { rejectEvent } from "../../../../src/domain/actions/rejectEvent.ts";
 import { sendCallCandidates } from "../../../../src/domain/actions/sendCallCandidates.ts";
 import { sendMessage } from "../../../../src/domain/actions/sendMessages.ts";
 import { setMarker } from "../../../../src/domain/actions/setMarker.ts";
+import { setProfile } from "../../../../src/domain/actions/setProfile.ts";
 import { setState } from "../../../../src/domain/actions/setStates.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
 import { callIdOf } from "../../../../src/model/call.ts";
@@ -70,7 +71,10 @@ const states: [type: string, content: Input][] = [
  * Makes events of every kind and type that the server knows, on a room that the phone's user and Bob are in, and on
  * others that they are invited to, kicked from and let into.
  */
-export async function makeEveryEvent({ tools }: Domain, { phone, laptop, bob, carol }: Makers): Promise<void> {
+export async function makeEveryEvent(
+  { tools, profileSpread }: Domain,
+  { phone, laptop, bob, carol }: Makers,
+): Promise<void> {
   let actions = 0;
   const actionId = (): string => `action ${actions++}`;
   const text = (body: string, more: Input = {}): Input => ({ content: { text: { body } }, ...more });
@@ -81,14 +85,18 @@ export async function makeEveryEvent({ tools }: Domain, { phone, laptop, bob, ca
   await joinRoom(tools, bob, { target: { roomId } });
   const says = (who: Requester, message: Input): Promise<StoredEvent> =>
     sendMessage(tools, who, { roomId, message: { actionId: actionId(), ...message } });
-  const sets = (who: Requester, type: string, content: Input, stateKey = "_"): Promise<StoredEvent> =>
-    setState(tools, who, { roomId, type, stateKey, content, actionId: actionId() });
+  const sets = (who: Requester, type: string, content: Input): Promise<StoredEvent> =>
+    setState(tools, who, { roomId, type, content, actionId: actionId() });
+
+  const names = (who: Requester, key: string, value: string): Promise<StoredEvent | null> =>
+    setProfile(tools, who, { roomId, key, value, actionId: actionId() }, profileSpread);
 
   const senders = [phone, laptop, bob];
   for (const [index, message] of messages.entries()) await says(senders[index % 3]!, message);
   for (const [type, content] of states) await sets(phone, type, content);
   for (const who of [phone, bob]) {
-    await sets(who, "m.room.member.profile", { displayname: "Me", avatar_url: "mxc://localhost/me" }, who.userId);
+    await names(who, "displayname", "Me");
+    await names(who, "avatar_url", "mxc://localhost/me");
   }
   await patchPowerLevels(tools, phone, { roomId, path: ["kick"], value: 40, actionId: actionId() });
   await deleteState(tools, phone, { roomId, type: "org.example.state", actionId: actionId() });
@@ -110,8 +118,8 @@ export async function makeEveryEvent({ tools }: Domain, { phone, laptop, bob, ca
   const { prepared } = await prepareMessage(tools, bob, { roomId, message: text("signed") });
   const signatures = { [bob.userId]: { "ed25519:key": "A".repeat(86) } };
   await sendPreparedMessage(tools, bob, { prepared, signatures });
-  const wrong = await sets(bob, "m.room.member.profile", { displayname: "Wrong" }, bob.userId);
-  await rejectEvent(tools, { ...phone, admin: true }, { eventId: wrong.eventId, reason: "spam" });
+  const wrong = await names(bob, "displayname", "Wrong");
+  await rejectEvent(tools, { ...phone, admin: true }, { eventId: wrong!.eventId, reason: "spam" });
   const anchor = await says(phone, text("what is inserted after"));
   const inserted = [
     { message: text("long ago"), sentAt: 1000 },

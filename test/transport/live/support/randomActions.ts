@@ -8,6 +8,7 @@ import { redactEvent } from "../../../../src/domain/actions/redactEvent.ts";
 import { rejectEvent } from "../../../../src/domain/actions/rejectEvent.ts";
 import { sendMessage, sendMessages } from "../../../../src/domain/actions/sendMessages.ts";
 import { setMarker } from "../../../../src/domain/actions/setMarker.ts";
+import { setProfile } from "../../../../src/domain/actions/setProfile.ts";
 import { setState } from "../../../../src/domain/actions/setStates.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
 import { HearthError } from "../../../../src/model/errors.ts";
@@ -51,8 +52,13 @@ export async function actAtRandom(stage: Stage, random: Random): Promise<void> {
   const says = (who: Requester, more: object): Promise<StoredEvent> =>
     sendMessage(tools, who, { roomId, message: { ...text(), ...actionId, ...more }, suppressOnStream });
   const visibilities = ["shared", "joined", "invited", "world_readable"];
-  const sets = (type: string, content: object, stateKey = "_"): Promise<StoredEvent> =>
-    setState(tools, requester, { roomId, type, stateKey, content, ...common });
+  const sets = (type: string, content: object): Promise<StoredEvent> =>
+    setState(tools, requester, { roomId, type, content, ...common });
+  // In one room: what reaches others in the background would come between two renderings of the same.
+  const names = (): Promise<unknown> => {
+    const input = { roomId, key: "displayname", value: `${random.next()}`, ...common };
+    return setProfile(tools, requester, input, stage.domain.profileSpread);
+  };
   const actions: Record<keyof typeof weights, () => Promise<unknown>> = {
     send: () => says(requester, {}),
     sendMany: () => sendMessages(tools, requester, { roomId, messages: [text(), text()], ...common }),
@@ -62,7 +68,7 @@ export async function actAtRandom(stage: Stage, random: Random): Promise<void> {
     redact: () => redactEvent(tools, random.chance(0.5) ? author : requester, { eventId, ...common }),
     setState: () => sets(pick(random, ["m.room.topic", "org.example"]), { topic: `${random.next()}` }),
     deleteState: () => deleteState(tools, requester, { roomId, type: "org.example", stateKey: "_", ...common }),
-    profile: () => sets("m.room.member.profile", { displayname: `${random.next()}` }, requester.userId),
+    profile: names,
     visibility: () => sets("m.room.history_visibility", { history_visibility: pick(random, visibilities) }),
     mark: () => setMarker(tools, requester, { eventId, kind: "read", private: random.chance(0.4) }),
     insert: () =>

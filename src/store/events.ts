@@ -6,7 +6,7 @@ import type { Selection } from "../model/selection.ts";
 import { movesBetween, replayedMoves } from "./markers.ts";
 import { isClosed } from "./roomDeletion.ts";
 import { Parameters, selectionCondition } from "./selection.ts";
-import { eventColumns, eventOfRow, type EventRow } from "./rows.ts";
+import { appendedColumns, eventColumns, eventList, eventOfRow, eventsOfJson, type EventRow } from "./rows.ts";
 
 /** Beyond every position: the end of a span that has none. */
 const endless = Number.MAX_SAFE_INTEGER;
@@ -42,19 +42,20 @@ export async function eventsBetween(
   to: number,
   limit: number,
 ): Promise<StoredEvent[]> {
-  const [rows, moves] = await Promise.all([
-    query<EventRow>(
+  const [[found], moves] = await Promise.all([
+    query<{ events: string }>(
       connection,
-      `SELECT ${eventColumns} FROM event WHERE event.position > $1::bigint AND event.position <= $2::bigint
-       ORDER BY event.position LIMIT $3::integer`,
+      `SELECT ${eventList("page", "page.position")} AS events FROM (
+         SELECT ${appendedColumns} FROM event WHERE event.position > $1::bigint AND event.position <= $2::bigint
+         ORDER BY event.position LIMIT $3::integer
+       ) AS page`,
       after,
       to,
       limit,
     ),
     movesBetween(connection, after, to, limit),
   ]);
-  const events = rows.map((row) => ({ ...eventOfRow(row), updated: null }));
-  return inStreamOrder([...events, ...moves]).slice(0, limit);
+  return inStreamOrder([...eventsOfJson(found!.events), ...moves]).slice(0, limit);
 }
 
 /** Newest visible event of each room: `messagesOnly` for the last message, else for the last activity. */

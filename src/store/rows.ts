@@ -39,6 +39,11 @@ export const eventColumns = names
 /** The same for `eventList`, which takes numbers of any kind. */
 export const listedColumns = names.map((name) => `${columns[name]} AS ${name}`).join(", ");
 
+/** The same for events just as they were appended, whether they were updated since left open. */
+export const appendedColumns = names
+  .map((name) => (name === "updated" ? "NULL::boolean AS updated" : `${columns[name]} AS ${name}`))
+  .join(", ");
+
 /**
  * SQL that gathers rows of `alias` with the columns of an event into one text for `eventsOfJson`: in the order in which
  * they come, or in another. A list for each column takes PostgreSQL and V8 half as long as an object for each event, and is

@@ -24,7 +24,7 @@ export interface CommittedBatch {
 }
 
 /** No position ever: whoever is told reads what lies between. */
-const unknownPosition = -1;
+export const unknownPosition = -1;
 
 export interface Writer {
   /**

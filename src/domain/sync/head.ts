@@ -3,7 +3,7 @@ import type { Log } from "../../model/ports.ts";
 import { streamHead } from "../../store/append.ts";
 import type { Database } from "../../store/database.ts";
 import { eventsBetween } from "../../store/events.ts";
-import type { CommittedBatch } from "../append/writer.ts";
+import { unknownPosition, type CommittedBatch } from "../append/writer.ts";
 import { Ring } from "./ring.ts";
 
 /** The one place that everything live passes, in position order, own batches and other processes' alike. */
@@ -43,6 +43,8 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
   const ring = new Ring(ringCapacity, position);
   const listeners: ((events: StoredEvent[], to: number) => void)[] = [];
   let waiting: { position: number; done: (reached: boolean) => void }[] = [];
+  /** Batches of this process that others' come before, in order: these are read, and then what is here needn't be. */
+  let ahead: CommittedBatch[] = [];
 
   function pass(events: StoredEvent[], to: number): void {
     for (const event of events) ring.push(event);
@@ -74,7 +76,13 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
     reading = true;
     try {
       while (position < target && !closed) {
-        const to = target;
+        ahead = ahead.filter(({ previous }) => previous >= position);
+        const next = ahead[0];
+        if (next?.previous === position) {
+          pass(next.events, next.to);
+          continue;
+        }
+        const to = next?.previous ?? target;
         const events = await eventsBetween(database.reader, position, to, readAtOnce);
         const last = events.at(-1);
         pass(events, events.length === readAtOnce && last ? last.position : to);
@@ -133,6 +141,7 @@ export async function createHead(database: Database, log: Log): Promise<Head> {
       aim(batch.to);
       if (!reading && batch.previous === position) return pass(batch.events, batch.to);
       if (batch.to <= position) return;
+      if (batch.previous !== unknownPosition) ahead.push(batch);
       void catchUp();
       await reached(batch.to, 10_000);
     },

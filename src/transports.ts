@@ -108,10 +108,17 @@ export function createTransports(options: TransportOptions): Transports {
   };
 }
 
-function listenOn(server: Server, { host, port }: Config): Promise<string> {
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+/** Whether several sockets can listen on one port: Node has known how since 22.12, and Linux spreads connections evenly. */
+const spreads = process.platform === "linux" && (major > 22 || (major === 22 && minor >= 12));
+
+function listenOn(server: Server, { host, port, workers }: Config): Promise<string> {
+  // Workers with sockets of their own get equal shares of the connections from the system; with one that they share,
+  // whoever wakes first takes nearly all that come at once.
+  const options = { host, port, ...(workers > 1 && spreads ? { reusePort: true } : {}) };
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen(options, () => {
       server.removeListener("error", reject);
       const address = server.address() as AddressInfo;
       resolve(`http://${host.includes(":") ? `[${host}]` : host}:${address.port}`);

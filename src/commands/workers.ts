@@ -30,8 +30,9 @@ const patienceMs = 8_000;
  * @throws Problem when the first ones don't start.
  */
 export async function serveByWorkers(config: Config, databaseUrl: string, log: Log): Promise<Serving> {
-  // The same for those that come later, also when all have ended meanwhile.
-  const port = config.port === 0 ? await freePort(config.host) : config.port;
+  // The same for those that come later, also when all have ended meanwhile. Workers may each have a socket of their own
+  // there, beside which those of another server would do as well: that somebody has it is to show here.
+  const port = await portOf(config);
   const workers = new Map<number, Worker>();
   let started = false;
   let stopping = false;
@@ -104,11 +105,11 @@ export async function serveByWorkers(config: Config, databaseUrl: string, log: L
   }
 }
 
-/** A port that nobody has at the moment. */
-function freePort(host: string): Promise<number> {
+/** A port that nobody has at the moment: any one, or the one of the settings. */
+function portOf({ host, port }: Config): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
-    server.listen(0, host, () => {
+    server.listen(port, host, () => {
       const { port } = server.address() as AddressInfo;
       server.close(() => resolve(port));
     });

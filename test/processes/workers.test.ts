@@ -95,7 +95,7 @@ test("who can't serve says so once, and nothing of it stays", async () => {
     () => "",
     (error: unknown) => String(error),
   );
-  expect(problem).toContain("hearth can't start: bind EADDRINUSE");
+  expect(problem).toContain("hearth can't start: listen EADDRINUSE");
   expect(problem.trim().split("\n")).toHaveLength(1);
 });
 

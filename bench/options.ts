@@ -27,6 +27,8 @@ export interface Options {
   rounds: number | null;
   /** Only the requests of `sync`, `filter`, `relations` and `actions` and the cases of others whose names hold this. */
   only: string;
+  /** The share of a core that each of the server's processes gets; null: as much as there is. */
+  share: number | null;
   /** Everything smaller and shorter. */
   quick: boolean;
   /** The file that the results of a run of everything are written to; null: the usual one, or none for a quick run. */
@@ -47,6 +49,8 @@ export const optionsHelp = `  --seconds <n>          measured seconds of each ru
   --rounds <n>           measurements of each request of sync (9), filter (40), relations and actions (60); of each case of
                          the others (1, and 3 beside a peer)
   --only <text>          only requests and cases whose names hold it
+  --share <n>            holds each process of the server to so much of a core (Linux, as root): workers, where the machine
+                         has too few cores for them, PostgreSQL and the load
   --quick                everything smaller and shorter; for all workloads with a peer some minutes
   --results <file>       where a run of everything writes its results (bench/RESULTS.md; a quick one nowhere)
   --profile <directory>  write a CPU profile of the server there and show where its time went`;
@@ -88,6 +92,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
       rounds: { type: "string" },
       only: { type: "string", default: "" },
       profile: { type: "string" },
+      share: { type: "string" },
       quick: { type: "boolean", default: false },
       results: { type: "string" },
     },
@@ -110,6 +115,7 @@ export function readOptions(): { workload: string | undefined; options: Options 
     quick: values.quick,
     results: values.results ?? null,
     profile: values.profile ?? null,
+    share: values.share === undefined ? null : numberOf(values.share),
   };
   return { workload: positionals[0], options };
 }

@@ -7,7 +7,8 @@ import { program } from "../scripts/program.ts";
 import { onEnd } from "./cleanup.ts";
 import { delayReporter, longestDelay } from "./eventLoop.ts";
 import { endProcess, stopMs } from "./processes.ts";
-import { memoryOfServer } from "./usage.ts";
+import { holdToShare } from "./share.ts";
+import { memoryOfServer, processesOfServer } from "./usage.ts";
 
 const project = resolve(fileURLToPath(import.meta.url), "../..");
 
@@ -26,7 +27,7 @@ export interface Server {
 /** Starts a server of its own process on a data directory, and waits until it says that it is ready. */
 export async function startServer(
   dataDir: string,
-  options: { profile?: string | null; delays?: boolean } = {},
+  options: { profile?: string | null; delays?: boolean; share?: number | null } = {},
   settings: Record<string, string> = {},
 ): Promise<Server> {
   const profile = options.profile ? resolve(options.profile) : null;
@@ -49,14 +50,17 @@ export async function startServer(
       detached: true,
     },
   );
+  let letGo = (): void => undefined;
   const stop = async (): Promise<void> => {
     await endProcess(child, "the server");
+    letGo();
     await stopPostgres(dataDir);
   };
   onEnd(stop);
   const address = await addressOf(child);
   const pid = child.pid!;
   const postgresPid = postmasterOf(dataDir) ?? 0;
+  if (options.share) letGo = holdToShare(processesOfServer(pid, postgresPid), options.share);
   return {
     address,
     pid,

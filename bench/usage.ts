@@ -59,10 +59,15 @@ export function memoryOf(pid: number): { now: number; peak: number } {
   return { now: Math.round(field("VmRSS") / 1024), peak: Math.round(field("VmHWM") / 1024) };
 }
 
+/** A server and its workers, without its PostgreSQL. */
+export function processesOfServer(pid: number, postgresPid: number): number[] {
+  const workers = [...allProcesses()].filter(([child, { parent }]) => parent === pid && child !== postgresPid);
+  return [pid, ...workers.map(([worker]) => worker)];
+}
+
 /** The same of a server and its workers together, without its PostgreSQL. */
 export function memoryOfServer(pid: number, postgresPid: number): { now: number; peak: number } {
-  const workers = [...allProcesses()].filter(([child, { parent }]) => parent === pid && child !== postgresPid);
-  const each = [pid, ...workers.map(([worker]) => worker)].map(memoryOf);
+  const each = processesOfServer(pid, postgresPid).map(memoryOf);
   const sum = (what: "now" | "peak"): number => each.reduce((all, memory) => all + memory[what], 0);
   return { now: sum("now"), peak: sum("peak") };
 }

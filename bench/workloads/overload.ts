@@ -43,6 +43,8 @@ export async function overload(options: Options): Promise<Report> {
       "busy/s": rounded(open.busy),
       "p50 ms": rounded(open.p50),
       "p99 ms": rounded(open.p99),
+      "busy p50 ms": rounded(open.busyP50),
+      "busy p99 ms": rounded(open.busyP99),
       share: rounded(open.sent / maximum),
     });
   }
@@ -69,6 +71,9 @@ interface Open {
   busy: number;
   p50: number;
   p99: number;
+  /** How long it took until somebody was told that the server is busy. */
+  busyP50: number;
+  busyP99: number;
 }
 
 /** Sends at a rate by whichever client is free, for as long as there is one. Figures are per second. */
@@ -80,7 +85,8 @@ async function openLoop(
 ): Promise<Open> {
   const free = clients.map((_, number) => number);
   const latencies: number[] = [];
-  let [offered, busy] = [0, 0];
+  const refusals: number[] = [];
+  let offered = 0;
   let measuring = false;
   const underWay = new Set<Promise<void>>();
   const send = async (number: number): Promise<void> => {
@@ -89,7 +95,7 @@ async function openLoop(
       await clients[number]!.send(rooms[number]!, "more than it can");
       if (measuring) latencies.push(performance.now() - begun);
     } catch {
-      if (measuring) busy++;
+      if (measuring) refusals.push(performance.now() - begun);
     }
     free.push(number);
   };
@@ -111,7 +117,8 @@ async function openLoop(
   await Promise.all(underWay);
   const per = (figure: number): number => figure / seconds;
   return {
-    ...{ offered: per(offered), sent: per(latencies.length), busy: per(busy) },
+    ...{ offered: per(offered), sent: per(latencies.length), busy: per(refusals.length) },
     ...{ p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) },
+    ...{ busyP50: quantile(refusals, 0.5), busyP99: quantile(refusals, 0.99) },
   };
 }

@@ -211,8 +211,11 @@ test.runIf(process.platform === "linux")(
     wire.socket.pause();
     wire.write(`GET /_matrix/media/v3/download/${pathOf(large)} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(100));
     await until(async () => (await openFiles()) > 0);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(await openFiles()).toBe(1);
+    // Where the connection takes no more, the file may be read to its end already.
+    for (let n = 0; n < 30; n++) {
+      expect(await openFiles()).toBeLessThan(2);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
     wire.socket.destroy();
     await until(async () => (await openFiles()) === 0);
   },

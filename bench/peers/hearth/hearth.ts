@@ -19,7 +19,7 @@ const roomsAtOnce = 16;
  * which is faster than through its API.
  */
 export function hearth(
-  options: Pick<Options, "profile">,
+  options: Pick<Options, "profile" | "share">,
   name = "hearth",
   settings: Record<string, string> = {},
 ): PeerKind {

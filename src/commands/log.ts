@@ -2,6 +2,7 @@ import { pino, type DestinationStream } from "pino";
 import type { Config } from "../config.ts";
 import type { Log } from "../model/ports.ts";
 import { served, type Serving } from "../model/serving.ts";
+import { logOutput } from "./logOutput.ts";
 
 type Named = Partial<Serving>;
 
@@ -9,7 +10,7 @@ type Named = Partial<Serving>;
  * The log of a server process: JSON, a line each, on the standard error unless it is to go elsewhere. What is written while
  * a request is served names it, and its trace.
  */
-export function createLog({ logLevel }: Pick<Config, "logLevel">, to: DestinationStream = pino.destination(2)): Log {
+export function createLog({ logLevel }: Pick<Config, "logLevel">, to: DestinationStream = logOutput(2)): Log {
   return pino(
     {
       level: logLevel,

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { Config } from "../config.ts";
 import { command } from "./command.ts";
 import { ok, problem, short, type Finding, type Findings } from "./doctor/finding.ts";
+import { Interrupted } from "./problem.ts";
 import { configOf, say, withStore, type CommonOptions } from "./visit.ts";
 
 const help = `
@@ -75,6 +76,7 @@ async function* checkedStore(config: Config): AsyncGenerator<Finding> {
         findings.push(finding);
     });
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     findings.push(problem("store", short(error), "see that the database runs, and that the settings name it"));
   }
   yield* findings;

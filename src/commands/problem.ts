@@ -10,6 +10,17 @@ export class Problem extends Error {
   override readonly name = "Problem";
 }
 
+/** A signal ended a command. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`It was interrupted by ${signal}.`);
+    this.signal = signal;
+  }
+}
+
 /** How a command was called makes no sense; the message says how it is called. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

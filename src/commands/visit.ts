@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Config } from "../config.ts";
 import type { Visit } from "../store/embedded/visit.ts";
-import { plainMessage, Problem } from "./problem.ts";
+import { Interrupted, plainMessage, Problem } from "./problem.ts";
 
 /** Settings as `--config` names them. */
 export interface CommonOptions {
@@ -23,13 +23,24 @@ export async function withStore<T>(
   work: (databaseUrl: string) => Promise<T>,
   { make = false }: { make?: boolean } = {},
 ): Promise<T> {
+  const interrupted = untilInterrupted();
   const visit = await reach(config, make);
   try {
-    await demandAnswer(visit.url);
-    return await work(visit.url);
+    return await Promise.race([demandAnswer(visit.url).then(() => work(visit.url)), interrupted]);
   } finally {
     await visit.end();
   }
+}
+
+/** Rejects when a signal comes, once for each: what was started for a command isn't to stay behind. */
+function untilInterrupted(): Promise<never> {
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => reject(new Interrupted(signal)));
+  });
+  // It may come while nobody looks yet.
+  interrupted.catch(() => undefined);
+  return interrupted;
 }
 
 async function reach({ databaseUrl, dataDir }: Config, make: boolean): Promise<Visit> {

@@ -17,6 +17,14 @@ export type FromWorker =
 /** What it is told. */
 export type ToWorker = { do: "reload" | "stop" } | MetricsToWorker;
 
+/** What tells workers of ours from those of whoever else may start hearth as a worker of a cluster. */
+const workerMark = "HEARTH_WORKER";
+
+/** Whether this process was started by `serveByWorkers`. */
+export function isWorker(): boolean {
+  return cluster.isWorker && workerMark in process.env;
+}
+
 /** A worker that ends without being told to is started again after so long: longer each time, unless it had worked for a while. */
 const firstPauseMs = 100;
 const longestPauseMs = 30_000;
@@ -41,14 +49,41 @@ export async function serveByWorkers(config: Config, databaseUrl: string, log: L
   // Workers take connections themselves: one that is handed to a worker just when that is killed would wait for good.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
 
-  function fork(slot: number, pauseMs: number): Promise<string> {
-    const worker = cluster.fork({ DATABASE_URL: databaseUrl, HEARTH_PORT: String(port) });
+  /** Starts a worker, whose address it gives, and another whenever it ends. */
+  async function fork(slot: number, pauseMs: number): Promise<string> {
     const since = performance.now();
+    let problem = "it ended before it served";
+    let ready = false;
+    const goneWith = (code: number | null, signal: string | null): void => {
+      workers.delete(slot);
+      // Who can't serve from the start is no use to try again.
+      if (stopping || !(ready || started)) return;
+      const settled = ready && performance.now() - since > settledMs;
+      const pause = settled ? firstPauseMs : pauseMs;
+      log.error({ worker: slot, code, signal, pause, ...(ready ? {} : { problem }) }, "a worker ended: it is replaced");
+      setTimeout(() => {
+        if (!stopping) fork(slot, Math.min(2 * pause, longestPauseMs)).catch(() => undefined);
+      }, pause);
+    };
+
+    let worker: Worker;
+    try {
+      worker = cluster.fork({ DATABASE_URL: databaseUrl, HEARTH_PORT: String(port), [workerMark]: String(slot) });
+    } catch (error) {
+      problem = (error as Error).message;
+      goneWith(null, null);
+      throw error;
+    }
     workers.set(slot, worker);
-    worker.on("error", (error) => log.warn({ error, worker: slot }, "a worker can't be told anything"));
     return new Promise((resolve, reject) => {
-      let problem = "it ended before it served";
-      let ready = false;
+      worker.on("error", (error) => {
+        if (worker.process.pid !== undefined)
+          return log.warn({ error, worker: slot }, "a worker can't be told anything");
+        // It never was: nobody is going to say that it ended.
+        problem = error.message;
+        goneWith(null, null);
+        reject(new Problem(problem));
+      });
       worker.on("message", (message: FromWorker) => {
         switch (message.told) {
           case "failed":
@@ -62,19 +97,8 @@ export async function serveByWorkers(config: Config, databaseUrl: string, log: L
         }
       });
       worker.on("exit", (code, signal) => {
-        workers.delete(slot);
+        goneWith(code, signal);
         reject(new Problem(problem));
-        // Who can't serve from the start is no use to try again.
-        if (stopping || !(ready || started)) return;
-        const settled = ready && performance.now() - since > settledMs;
-        const pause = settled ? firstPauseMs : pauseMs;
-        log.error(
-          { worker: slot, code, signal, pause, ...(ready ? {} : { problem }) },
-          "a worker ended: it is replaced",
-        );
-        setTimeout(() => {
-          if (!stopping) fork(slot, Math.min(2 * pause, longestPauseMs)).catch(() => undefined);
-        }, pause);
       });
     });
   }

@@ -16,7 +16,7 @@ import {
   type ClusterPlace,
 } from "./layout.ts";
 import { lockDataDirectory, type DataDirectoryLock } from "./lock.ts";
-import { waitUntil } from "./process.ts";
+import { isAlive, waitUntil } from "./process.ts";
 
 export { EmbeddedPostgresError } from "./errors.ts";
 
@@ -188,6 +188,10 @@ function handle(
     });
   }
 
+  // Whatever ends this process, but for SIGKILL: PostgreSQL isn't to outlive it.
+  const leave = (): void => void (isAlive(running.pid) && process.kill(running.pid, "SIGINT"));
+  process.once("exit", leave);
+
   const stop = async (): Promise<void> => {
     await recovering;
     running.stopping = true;
@@ -195,6 +199,7 @@ function handle(
     if (gone) removeSocketDirectory(dataDir, address.socketDirectory);
     else log(`PostgreSQL (process ${running.pid}) is still shutting down; the next start waits for it`);
     await running.client.end().catch(() => {});
+    process.removeListener("exit", leave);
     lock.release();
   };
   watch();

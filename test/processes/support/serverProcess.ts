@@ -26,21 +26,24 @@ export interface ServerProcess {
 const startMs = 30_000;
 
 /** Runs `hearth start` with these settings and waits until it serves. */
-export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [...program().arguments, "start"], {
+export async function startServer(
+  settings: Record<string, string>,
+  { node = process.execPath, log: logTo = "pipe" }: { node?: string; log?: "pipe" | number } = {},
+): Promise<ServerProcess> {
+  const child = spawn(node, [...program().arguments, "start"], {
     // What readers are sent is looked at event by event; presence comes whenever somebody connects.
     env: {
       ...{ ...inherited(), HEARTH_PORT: "0", HEARTH_LOG_LEVEL: "warn" },
       ...{ HEARTH_PRESENCE: "off", HEARTH_RATE_LIMIT: "off", ...settings },
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", logTo],
   });
   const exited = once(child, "exit");
   let output = "";
   let log = "";
-  child.stdout.on("data", (text) => (output += String(text)));
+  child.stdout!.on("data", (text) => (output += String(text)));
   // Only the end is of interest, and only when it doesn't start.
-  child.stderr.on("data", (text) => (log = (log + String(text)).slice(-4000)));
+  child.stderr?.on("data", (text) => (log = (log + String(text)).slice(-4000)));
   const address = (): string | undefined => /(http:\S+)\/graphql/.exec(output)?.[1];
   const gone = (): boolean => child.exitCode !== null || child.signalCode !== null;
   try {

@@ -63,6 +63,7 @@ async function* examine(options: Options): AsyncGenerator<Finding> {
 async function* checkedStore(config: Config): AsyncGenerator<Finding> {
   const { checkServiceFiles, checkServices } = await import("./doctor/services.ts");
   const { checkStore } = await import("./doctor/store.ts");
+  const { checkFiles } = await import("./doctor/media.ts");
   yield* checked("application services", checkServiceFiles(config));
   if (config.databaseUrl === null && !existsSync(join(resolve(config.dataDir), "postgres"))) {
     return yield ok("store", "there is none yet: hearth start makes it");
@@ -74,6 +75,7 @@ async function* checkedStore(config: Config): AsyncGenerator<Finding> {
       if (findings.some(({ usable }) => usable === false)) return;
       for await (const finding of checked("application services", checkServices(config, databaseUrl)))
         findings.push(finding);
+      for await (const finding of checked("files", checkFiles(config, databaseUrl))) findings.push(finding);
     });
   } catch (error) {
     if (error instanceof Interrupted) throw error;

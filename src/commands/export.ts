@@ -1,9 +1,11 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { noLog } from "../model/ports.ts";
 import { version } from "../model/version.ts";
 import type { Manifest } from "../store/transfer/manifest.ts";
 import { command } from "./command.ts";
 import { migrationsDir } from "./migrationsDir.ts";
+import { Problem } from "./problem.ts";
 import { configOf, note, say, withStore, type CommonOptions } from "./visit.ts";
 
 const help = `
@@ -43,15 +45,24 @@ async function run(directory: string, options: Options): Promise<void> {
     const now = new Date(systemClock.now());
     return exportStore({ databaseUrl, directory, blobs, release: version, now, note });
   });
-  const { missing } = manifest.media;
-  if (missing > 0) note(`${missing} files were not to be found: deleted meanwhile, or lost.`);
   say(`${summary(manifest)} is exported to ${directory}.`);
+  if (manifest.media.missing === 0) return;
+  const { s3 } = config.media;
+  const where = s3 ? `the bucket ${s3.bucket}` : resolve(config.dataDir);
+  throw new Problem(
+    `${lost(manifest)}: they aren't in ${where}. See that the settings are those of the server; if they are, the files are lost.`,
+  );
 }
 
 async function verify(directory: string): Promise<void> {
   const { verifyExport } = await import("../store/transfer/exportStore.ts");
   const manifest = await verifyExport(directory, note);
   say(`The export in ${directory} is whole: ${summary(manifest)}, as of ${manifest.madeAt}.`);
+  if (manifest.media.missing > 0) note(`${lost(manifest)}: they weren't to be found when it was made.`);
+}
+
+function lost({ media: { missing } }: Manifest): string {
+  return `${missing} files that the store names are missing in the export`;
 }
 
 /** What an export holds, in a few words. */

@@ -45,6 +45,16 @@ test("a server goes from an external PostgreSQL to the embedded one and back, an
   expect(exported.output).toMatch(/^localhost with \d+ rows, \d+ of them events, and 1 files is exported to /);
   expect(exported.problem).toMatch(/^account: 1 rows in 1 chunks, 0 of them unchanged$/m);
 
+  // In another working directory the files would be looked for in another data directory.
+  const elsewhere = { ...here, HEARTH_DATA_DIR: join(root, "nothing") };
+  const lost = await runCommand(["export", join(root, "lost")], elsewhere);
+  expect(lost).toMatchObject({ code: 1, output: expect.stringContaining("and 0 files is exported to") as string });
+  expect(lost.problem).toContain("1 files that the store names are missing in the export: they aren't in ");
+  const verifiedLoss = await runCommand(["export", "--verify", join(root, "lost")], {});
+  expect(verifiedLoss.problem).toContain("1 files that the store names are missing in the export");
+  const doctor = await runCommand(["doctor"], elsewhere);
+  expect(doctor.output).toContain("of 1 that the store names 1 aren't there");
+
   const imported = await runCommand(["import", first, "--same-epoch"], embedded);
   expect(imported.problem).toContain("Every table has the rows that it had, by number and by hash.\n");
   expect(imported).toMatchObject({ code: 0, output: exported.output.replace(/ exported to .*/, " imported.") });

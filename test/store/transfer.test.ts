@@ -208,6 +208,17 @@ async function killed(what: "export" | "import", { databaseUrl, dataDir }: Impor
   expect(child.signalCode).toBe("SIGKILL");
 }
 
+test("of two exports into one directory at once only one is made, and it is whole", async () => {
+  const directory = join(root, "twice");
+  const both = await Promise.allSettled([exportTo(directory), exportTo(directory)]);
+  expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  const refused = both.find((each): each is PromiseRejectedResult => each.status === "rejected");
+  expect(String(refused?.reason)).toContain(`Another export to ${directory} is under way.`);
+  await verifyExport(directory, () => undefined);
+  // Who waits until it is done may.
+  await exportTo(directory);
+});
+
 test("an export that is killed goes on where it was, and is no export before", async () => {
   const directory = join(root, "killed");
   await killed("export", { databaseUrl: app.databaseUrl, dataDir: app.dataDir }, directory, /^event:/);

@@ -4,6 +4,8 @@ import type { Config } from "../../config.ts";
 import { openBlobs } from "../../contentRepository.ts";
 import { noLog } from "../../model/ports.ts";
 import type { Blobs } from "../../store/media/blobs.ts";
+import { hasTable } from "../../store/migrate.ts";
+import { connectForTransfer } from "../../store/transfer/tables.ts";
 import { systemClock, systemFetch } from "../../system.ts";
 import { ok, problem, short, type Finding } from "./finding.ts";
 
@@ -43,6 +45,39 @@ export async function* checkMedia(config: Config): AsyncGenerator<Finding> {
         ? "see that the endpoint is reached from here, that the bucket is there, and that the keys may put, get and delete"
         : "see that the account that runs hearth may write below HEARTH_DATA_DIR",
     );
+  }
+}
+
+/** Files that are looked for. */
+const sampled = 20;
+
+/** Whether files are there that the store names: elsewhere they would be looked for in vain. */
+export async function* checkFiles(config: Config, databaseUrl: string): AsyncGenerator<Finding> {
+  const places = await somePlaces(databaseUrl);
+  const { blobs } = openBlobs(config, { clock: systemClock, fetch: systemFetch, log: noLog });
+  let missing = 0;
+  for (const place of places) {
+    const bytes = await blobs.read(place, null);
+    if (bytes === null) missing++;
+    bytes?.destroy();
+  }
+  if (missing === 0) return yield ok(about, `of those in the store ${places.length} were looked for, and are there`);
+  yield problem(
+    about,
+    `of ${places.length} that the store names ${missing} aren't there`,
+    "see that HEARTH_DATA_DIR, or the bucket, is the one that the server uses; else put them back from a backup",
+  );
+}
+
+async function somePlaces(databaseUrl: string): Promise<string[]> {
+  const client = await connectForTransfer(databaseUrl);
+  try {
+    // A store that is to be migrated may have none yet.
+    if (!(await hasTable(client, "media_blob"))) return [];
+    const select = "SELECT place FROM media_blob WHERE state = 'live' ORDER BY place LIMIT $1";
+    return (await client.query<{ place: string }>(select, [sampled])).rows.map(({ place }) => place);
+  } finally {
+    await client.end();
   }
 }
 

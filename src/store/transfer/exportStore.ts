@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
 import type { Blobs } from "../media/blobs.ts";
@@ -20,6 +20,9 @@ import {
 import { checkMedia, exportMedia, notePlaces, removeOtherMedia } from "./mediaFiles.ts";
 import { isInterrupted, openProgress, type Progress } from "./progress.ts";
 import { chunkEnd, connectForTransfer, exportedTables, sequences, type Range, type Table } from "./tables.ts";
+
+/** One export to a directory at a time; advisory locks are per database, and this is the class of their keys. */
+const exportLock = 723_651_304;
 
 /** What a chunk has at most: rows, and bytes as the database keeps them. */
 const chunkLimits = { rows: 50_000, bytes: 16 * 2 ** 20 };
@@ -44,40 +47,55 @@ export interface ExportOptions {
 export async function exportStore(options: ExportOptions): Promise<Manifest> {
   const { directory, blobs, note } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  const client = await connectForTransfer(options.databaseUrl);
+  try {
+    await demandAlone(client, directory);
+    return await exportFrom(client, options);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Of two exports that write to a directory each would remove what the other has written. */
+async function demandAlone(client: pg.Client, directory: string): Promise<void> {
+  const { rows } = await client.query<{ taken: boolean }>(
+    `SELECT pg_try_advisory_lock(${exportLock}, hashtext($1)) AS taken`,
+    [await realpath(directory)],
+  );
+  if (!rows[0]!.taken) throw new TransferError(`Another export to ${directory} is under way.`);
+}
+
+async function exportFrom(client: pg.Client, options: ExportOptions): Promise<Manifest> {
+  const { directory, blobs, note } = options;
   const last = await findManifest(directory);
   if (last === null && !(await isInterrupted(directory)) && !(await isEmpty(directory))) {
     throw new TransferError(`${directory} is not empty, and holds no export: name an empty directory, or a new one.`);
   }
   const progress = await openProgress(directory, last);
-  const client = await connectForTransfer(options.databaseUrl);
-  try {
-    // All tables are read as they are at one moment, however long it takes.
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    const state = await stateOf(client);
-    if (last !== null && last.serverName !== state.serverName) {
-      throw new TransferError(`${directory} holds an export of another server, ${last.serverName}.`);
-    }
-    const tables: Record<string, ExportedTable> = {};
-    for (const table of await exportedTables(client)) {
-      tables[table.name] = await exportTable(client, table, progress, options);
-    }
-    // Sequences know nothing of moments: read last, they are beyond all that the tables hold.
-    const at = await sequences(client);
-    await notePlaces(client, directory);
-    // Before files are copied, which may take long: as long as the moment lasts, the database can't tidy up.
-    await client.query("COMMIT");
-    const media = await exportMedia(blobs, directory, counted(note, "files"));
-    const manifest: Manifest = {
-      ...{ format: 1, release: options.release, madeAt: options.now.toISOString() },
-      ...{ ...state, tables, sequences: at, media },
-    };
-    await writeText(directory, manifestName, `${JSON.stringify(manifest, null, 1)}\n`);
-    await progress.end();
-    await removeOthers(directory, manifest);
-    return manifest;
-  } finally {
-    await client.end();
+  // All tables are read as they are at one moment, however long it takes.
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const state = await stateOf(client);
+  if (last !== null && last.serverName !== state.serverName) {
+    throw new TransferError(`${directory} holds an export of another server, ${last.serverName}.`);
   }
+  const tables: Record<string, ExportedTable> = {};
+  for (const table of await exportedTables(client)) {
+    tables[table.name] = await exportTable(client, table, progress, options);
+  }
+  // Sequences know nothing of moments: read last, they are beyond all that the tables hold.
+  const at = await sequences(client);
+  await notePlaces(client, directory);
+  // Before files are copied, which may take long: as long as the moment lasts, the database can't tidy up.
+  await client.query("COMMIT");
+  const media = await exportMedia(client, blobs, directory, counted(note, "files"));
+  const manifest: Manifest = {
+    ...{ format: 1, release: options.release, madeAt: options.now.toISOString() },
+    ...{ ...state, tables, sequences: at, media },
+  };
+  await writeText(directory, manifestName, `${JSON.stringify(manifest, null, 1)}\n`);
+  await progress.end();
+  await removeOthers(directory, manifest);
+  return manifest;
 }
 
 /** Reads all of an export, without a database; throws `TransferError` naming what isn't as it was. */

@@ -55,9 +55,10 @@ async function* livePlaces(client: pg.Client): AsyncGenerator<string> {
 
 /**
  * Copies the bytes of all noted places that aren't there yet, and writes the list of them. Those that the store of bytes
- * doesn't have are counted as missing: they were deleted since the places were noted, or are lost.
+ * doesn't have are counted as missing, unless they were deleted since the places were noted.
  */
 export async function exportMedia(
+  client: pg.Client,
   blobs: Blobs,
   directory: string,
   goOn: (copied: number) => void,
@@ -67,7 +68,7 @@ export async function exportMedia(
     for await (const line of linesOf(join(directory, placesName))) {
       const { place, sha256 } = JSON.parse(line) as Place;
       const bytes = await copyOut(blobs, directory, place, sha256);
-      if (bytes === null) found.missing++;
+      if (bytes === null) found.missing += (await isLive(client, place)) ? 1 : 0;
       else {
         found.files++;
         found.bytes += bytes;
@@ -84,6 +85,11 @@ export async function exportMedia(
   );
   await rm(join(directory, placesName));
   return { list: meter.measured.sha256, ...found };
+}
+
+async function isLive(client: pg.Client, place: string): Promise<boolean> {
+  const { rowCount } = await client.query("SELECT FROM media_blob WHERE state = 'live' AND place = $1", [place]);
+  return rowCount === 1;
 }
 
 function linesOf(path: string): AsyncIterable<string> {

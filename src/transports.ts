@@ -4,6 +4,7 @@ import { isLoopback, type Config } from "./config.ts";
 import type { Domain } from "./domain/domain.ts";
 import type { Log, Meter, Tracer } from "./model/ports.ts";
 import { addressReader } from "./transport/address.ts";
+import { GraphiQLPage } from "./transport/graphiqlPage.ts";
 import { createGraphQL } from "./transport/graphql.ts";
 import { createLive } from "./transport/live/live.ts";
 import { Load } from "./transport/load.ts";
@@ -68,6 +69,7 @@ export function createTransports(options: TransportOptions): Transports {
   const load = new Load(config.maxOperations);
   const operations = createOperations(domain, log, load, persisted);
   const graphql = createGraphQL(operations, log, graphqlPath);
+  const page = operations.onlyPersisted ? null : new GraphiQLPage(domain.limits);
   const live = createLive(domain);
   const lean = createLean(operations, live, log);
   const place = { path: graphqlPath, origins, addressOf: addressReader(config.trustedProxies) };
@@ -84,7 +86,7 @@ export function createTransports(options: TransportOptions): Transports {
   const always = everyRequest || freeFollowing || config.policy !== null || config.media.s3 !== null;
   const follows = (): boolean => always || options.hasServices();
   const watch = new Watch({ meter, tracer, log, everyRequest, follows });
-  const server = createHttpServer({ lean, graphql, rest }, log, place, { watch, load });
+  const server = createHttpServer({ lean, graphql, rest, page }, log, place, { watch, load });
   const webSockets = serveWebSockets(server, { operations, live }, domain, log, place, watch);
   const connections = (): Promise<number> =>
     new Promise((resolve) => server.getConnections((_error, count = 0) => resolve(count)));

@@ -52,12 +52,23 @@ const itemsOf: Readonly<Record<string, number>> = {
 type Counts = Record<Limit, number>;
 const nothing: Counts = { depth: 0, fields: 0, aliases: 0, directives: 0, name: 0, introspection: 0 };
 
+/** So many values of the schema are worth a request: they take as long as what others ask for. */
+const introspectionOfRequest = 50_000;
+
+/** What is to be known of a document before anything is done with it. */
+export interface Weighed {
+  /** Which limit it is over, as the error that says so; null for none. */
+  problem: HearthError | null;
+  /** Requests that it is worth for what it asks of the schema itself. */
+  worth: number;
+}
+
 /**
- * Which limit a document is over, as the error that says so; null for none. It takes as long as the document is, whatever its
+ * Weighs a document. It takes as long as the document is, whatever its
  * fragments come to, and is asked before anything else looks at what was parsed. Whether the document makes sense is for
  * validation to say: a fragment that spreads itself counts once.
  */
-export function tooComplex(document: DocumentNode): HearthError | null {
+export function weigh(document: DocumentNode): Weighed {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
@@ -105,12 +116,17 @@ export function tooComplex(document: DocumentNode): HearthError | null {
     };
   }
 
+  let introspection = 0;
   for (const definition of document.definitions) {
     const counts = ofDefinition(definition, false);
     const over = (Object.keys(limits) as Limit[]).find((limit) => counts[limit] > limits[limit]);
-    if (over !== undefined) return new HearthError("TOO_COMPLEX", `${words[over]} over the limit of ${limits[over]}.`);
+    if (over !== undefined) {
+      const problem = new HearthError("TOO_COMPLEX", `${words[over]} over the limit of ${limits[over]}.`);
+      return { problem, worth: 0 };
+    }
+    introspection = Math.max(introspection, counts.introspection);
   }
-  return null;
+  return { problem: null, worth: Math.floor(introspection / introspectionOfRequest) };
 }
 
 /** What several selections come to beside each other. */

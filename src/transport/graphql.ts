@@ -5,7 +5,6 @@ import type { Log } from "../model/ports.ts";
 import { Pulled } from "../resolvers/pulled.ts";
 import { schema } from "../resolvers/schema.ts";
 import { presentError } from "./errors.ts";
-import { defaultDocument } from "./graphiql.ts";
 import { comesLater } from "./live/persistently.ts";
 import { plainAnswerType } from "./mediaTypes.ts";
 import type { OperationRequest, Operations, OperationSource } from "./operations.ts";
@@ -14,7 +13,7 @@ import { isLarge, pacedJson } from "./pacedJson.ts";
 
 export type GraphQL = YogaServerInstance<OperationSource, object>;
 
-/** GraphQL over HTTP and server-sent events, and GraphiQL: all of the protocol, over the operations of all transports. */
+/** GraphQL over HTTP and server-sent events: all of the protocol, over the operations of all transports. */
 export function createGraphQL(operations: Operations, log: Log, endpoint: string): GraphQL {
   const graphql: GraphQL = createYoga<OperationSource>({
     schema,
@@ -34,13 +33,8 @@ export function createGraphQL(operations: Operations, log: Log, endpoint: string
       paceLargeResults(),
     ],
     extraParamNames: ["documentId"],
-    graphiql: !operations.onlyPersisted && {
-      title: "hearth",
-      defaultQuery: defaultDocument,
-      subscriptionsProtocol: "WS",
-    },
-    // Loaded when the first browser asks: the page is 9 MB.
-    renderGraphiQL: async (graphiql) => (await import("@graphql-yoga/render-graphiql")).renderGraphiQL(graphiql),
+    // A page of its own.
+    graphiql: false,
   });
   return graphql;
 }

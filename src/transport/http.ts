@@ -12,6 +12,7 @@ import type { Log } from "../model/ports.ts";
 import type { AddressOf } from "./address.ts";
 import { sessionOf } from "./authentication.ts";
 import { corsHeaders } from "./cors.ts";
+import type { GraphiQLPage } from "./graphiqlPage.ts";
 import type { GraphQL } from "./graphql.ts";
 import { retryAfterSeconds } from "./errors.ts";
 import type { Lean } from "./lean.ts";
@@ -34,6 +35,8 @@ export interface Ways {
   lean: Lean | null;
   graphql: GraphQL;
   rest: Rest;
+  /** Null where only operations run that the server knows: there is nothing to try out. */
+  page: GraphiQLPage | null;
 }
 
 /** Where GraphQL is served, for whom, and how it is told where they are. */
@@ -45,7 +48,7 @@ export interface Place {
 
 /** The HTTP server: GraphQL and GraphiQL at one path, a way there from the root, and REST below paths of its own. */
 export function createHttpServer(
-  { lean, graphql, rest }: Ways,
+  { lean, graphql, rest, page }: Ways,
   log: Log,
   { path, origins, addressOf }: Place,
   { watch = nobodyWatches, load = new Load(Infinity) }: { watch?: Watch; load?: Load } = {},
@@ -66,6 +69,7 @@ export function createHttpServer(
       onRetryAfter: (seconds) => void (headers["Retry-After"] = seconds),
     };
     Object.assign(headers, corsHeaders(req, origins.allowedOrigins));
+    if (page?.takes(req)) return page.answer(req, res, { headers, address: source.address });
     let left: IncomingMessage | null = req;
     // With a query in the address yoga may see something else in it.
     const type = lean !== null && req.url === path ? lean.takes(req) : null;
@@ -85,9 +89,10 @@ export function createHttpServer(
   const patience = new Patience(requestMs);
   const turns = new Turns();
   const server = createServer({ requestTimeout: 0, headersTimeout: 30_000 }, (req, res) => {
-    // Without a look at what is in it; but whoever looks after the server is to see how it is.
+    // Without a look at what is in it; but whoever looks after the server is to see how it is, and pages are to be told.
     const pathname = pathOf(req);
-    if (load.full && !isForOperators(pathname ?? "")) {
+    if (load.full && req.method !== "OPTIONS" && !isForOperators(pathname ?? "")) {
+      patience.begin(req, res);
       watch.shed(pathname === path ? "http" : "rest");
       return refuseBusy(req, res, pathname === path ? busyAnswers.graphql : busyAnswers.rest);
     }

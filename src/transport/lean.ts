@@ -70,7 +70,12 @@ export function createLean(operations: Operations, live: Live, log: Log): Lean {
       // Nobody waits for an answer.
       if (body === null) return null;
       const request = read(body);
-      if (request === null) return unread(req, body);
+      if (request === null) {
+        const refused = operations.unreadable(source);
+        if (refused === null) return unread(req, body);
+        send(res, { type: type === eventStream ? "application/json" : type, headers }, refused);
+        return null;
+      }
       const prepared = operations.prepare(request, source);
       if (type === eventStream) {
         const begun =

@@ -58,6 +58,8 @@ export interface Operations {
   onlyPersisted: boolean;
   /** Decides whether an operation may run at all, before anything is known of who asks. */
   prepare(request: OperationRequest, source: OperationSource): Prepared | Refused;
+  /** Counts a request in which no operation is to be found for where it came from; gives the answer when that is too much. */
+  unreadable(source: OperationSource): Refused | null;
   /** The context that an operation runs in; throws `UNKNOWN_TOKEN` and `STALE_SESSION`. */
   context(source: OperationSource): Promise<Context>;
   /** Runs a query or a mutation; never throws. */
@@ -68,8 +70,11 @@ export interface Operations {
   execute(args: Omit<Prepared, "operation"> & { contextValue: Context }, served: Served): Promise<ExecutionResult>;
 }
 
-/** Documents that are remembered with what parsing and validating them gave, and their characters together. */
-const remembered = { max: 1000, maxSize: 4_000_000 };
+/**
+ * Documents that are remembered with what parsing and validating them gave, and their characters together: some 30 MB of
+ * what anybody may send, since each character takes about thirty bytes when it is read.
+ */
+const remembered = { max: 1000, maxSize: 1_000_000 };
 
 /** What lies between a transport and the schema, the same for all: documents, contexts, errors. */
 export function createOperations(
@@ -147,6 +152,7 @@ export function createOperations(
       return refused([new GraphQLError("Can only perform a mutation operation from a POST request.")], source);
     const problems = problemsOf(known);
     if (problems.length > 0) return refused(problems, source);
+    if (known.worth > 0) domain.limits.strangersRequest(source.address, known.worth);
     return { schema, document, operation, operationName, variableValues: variables };
   }
 
@@ -164,6 +170,15 @@ export function createOperations(
     },
 
     farewell: () => domain.readiness.farewell,
+
+    unreadable(source) {
+      try {
+        domain.limits.strangersRequest(source.address);
+        return null;
+      } catch (error) {
+        return tellingRetry({ errors: presented([error], source) }, source);
+      }
+    },
 
     async context(source) {
       const requester = await authenticate(domain, source).catch((error: unknown) => {

@@ -32,7 +32,7 @@ export async function serveByYoga(
   const graphql = createGraphQL(operations, log, path);
   const origins = { loopback: isLoopback(host), serverName, publicUrl, allowedOrigins };
   const server = createHttpServer(
-    { lean: null, graphql, rest: createRest([], answeringCalls(app.domain, load), log, origins) },
+    { lean: null, page: null, graphql, rest: createRest([], answeringCalls(app.domain, load), log, origins) },
     log,
     { path, origins, addressOf: addressReader(trustedProxies) },
   );

@@ -1,9 +1,10 @@
-import { getIntrospectionQuery, parse } from "graphql";
+import { getIntrospectionQuery, parse, visit } from "graphql";
 import { expect, test } from "vitest";
-import { tooComplex } from "../../src/transport/documentLimits.ts";
+import { weigh } from "../../src/transport/documentLimits.ts";
+import { parseDocument, problemsOf } from "../../src/transport/documents.ts";
 import { defaultDocument } from "../../src/transport/graphiql.ts";
 
-const problemOf = (text: string): string | null => tooComplex(parse(text))?.message ?? null;
+const problemOf = (text: string): string | null => weigh(parse(text)).problem?.message ?? null;
 
 test("tools may ask for the whole schema, and GraphiQL opens with what may be run", () => {
   const whole = {
@@ -12,6 +13,14 @@ test("tools may ask for the whole schema, and GraphiQL opens with what may be ru
   };
   expect(problemOf(getIntrospectionQuery(whole))).toBeNull();
   expect(problemOf(defaultDocument)).toBeNull();
+});
+
+test("what is remembered of a document are no tokens, and errors say where they are all the same", () => {
+  const parsed = parseDocument("{\n  server { name nonsense }\n}");
+  const locations = new Set<unknown>();
+  visit(parsed.document!, { enter: ({ loc }) => void locations.add(loc?.startToken) });
+  expect([...locations]).toEqual([null]);
+  expect(problemsOf(parsed)).toMatchObject([{ locations: [{ line: 2, column: 17 }] }]);
 });
 
 test("fragments count wherever they are spread, in the time that it takes to read them", () => {

@@ -61,6 +61,8 @@ test("past the bound callers are told at once that the server is busy, in every 
   );
   expect(overSocket).toMatchObject([{ extensions }]);
   expect((await rest("/health")).status).toBe(200);
+  // Before a page may read that the server is busy, its browser asks whether it may.
+  expect((await fetch(`${server.address}/_matrix/client/versions`, { method: "OPTIONS" })).status).not.toBe(503);
   // Who looks after the server sees it, by each way.
   const samples = await scrape(server.address);
   for (const transport of ["http", "rest", "websocket"])

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { getIntrospectionQuery } from "graphql";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 import { startApp, type TestApp } from "../kit/app.ts";
@@ -144,6 +145,41 @@ describe.each(["address", "yogaAddress"] as const)("over HTTP at %s,", (way) => 
     expect(bad).toBe(40);
     // What was read before is still run for who is known.
     expect(await ask(name, bearer(alice.token))).toBeNull();
+  });
+
+  test("what holds no operation counts for its address as well", async () => {
+    const headers = { "content-type": "application/json", "x-forwarded-for": "198.51.100.20" };
+    const [through, refusal] = await until429(async () => {
+      const response = await fetch(`${server.address}/graphql`, { method: "POST", headers, body: "[{" });
+      const answer = (await response.json()) as Answer;
+      if (answer.errors?.[0]?.extensions?.["code"] === "BAD_INPUT") return null;
+      return { error: refusalOf(answer), retryAfter: response.headers.get("retry-after") };
+    });
+    expect(through).toBe(40);
+    expect(refusal).toMatchObject({ error: { extensions: { retryAfterMs: 250 } }, retryAfter: "1" });
+  });
+
+  test("GraphiQL, which is large, counts as twenty requests", async () => {
+    const headers = { accept: "text/html", "x-forwarded-for": "198.51.100.21" };
+    const page = (more: object = {}) => fetch(`${server.address}/graphql`, { headers: { ...headers, ...more } });
+    const first = await page();
+    expect(first.status).toBe(200);
+    expect(await first.text()).toContain("<title>hearth</title>");
+    const again = await page({ "if-none-match": first.headers.get("etag")! });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+    const refused = await page();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
+  });
+
+  test("the schema counts as the requests that it takes as long as", async () => {
+    const headers = { "x-forwarded-for": "198.51.100.22" };
+    const ask = async (query: string): Promise<Answer> =>
+      (await (await post(server.address, query, headers)).json()) as Answer;
+    const [through] = await until429(async () => refusalOf(await ask(getIntrospectionQuery())));
+    expect(through).toBeGreaterThan(1);
+    expect(through).toBeLessThan(10);
+    now += allMs;
+    expect((await until429(async () => refusalOf(await ask("{ __schema { queryType { name } } }"))))[0]).toBe(40);
   });
 
   test("changes are limited for each user, those of one document and of a batch each by each", async () => {

@@ -83,11 +83,15 @@ async function serve(rules: Partial<OriginRules> = {}): Promise<Serving> {
   };
   const graphql = (() => undefined) as unknown as GraphQL;
   const noCalls = { call: () => Promise.reject(new Error("there are no calls here")), count: () => undefined };
-  const http = createHttpServer({ lean: null, graphql, rest: createRest([routes], noCalls, log, origins) }, log, {
-    path: "/graphql",
-    origins,
-    addressOf: addressReader([]),
-  });
+  const http = createHttpServer(
+    { lean: null, page: null, graphql, rest: createRest([routes], noCalls, log, origins) },
+    log,
+    {
+      path: "/graphql",
+      origins,
+      addressOf: addressReader([]),
+    },
+  );
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   return {
     address: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,

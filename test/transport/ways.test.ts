@@ -303,7 +303,7 @@ test("what is plain needs no yoga, and all that isn't goes there", async () => {
   const lean = createLean(createOperations(server.app.domain, log, load), createLive(server.app.domain), log);
   const origins = { loopback: true, serverName: "localhost", publicUrl: null, allowedOrigins: ["https://two.example"] };
   const rest = createRest([], answeringCalls(server.app.domain, load), log, origins);
-  const counting = createHttpServer({ lean, graphql, rest }, log, {
+  const counting = createHttpServer({ lean, graphql, rest, page: null }, log, {
     ...{ path: "/graphql", origins },
     addressOf: addressReader([]),
   });

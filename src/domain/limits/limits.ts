@@ -18,8 +18,8 @@ export interface Limits {
   request(requester: Requester): void;
   /** A request of a service as such. */
   serviceRequest(service: AppService): void;
-  /** A request of nobody that is known. Where an address isn't known either, all such are one. */
-  strangersRequest(address: string | null): void;
+  /** A request of nobody that is known, or one that is worth several. Where an address isn't known either, all such are one. */
+  strangersRequest(address: string | null, worth?: number): void;
   /** Counts nothing: whether an address may go on at all. For what takes long before it is known who asks. */
   demandPatience(address: string | null): void;
   /** What a request changes: an action, or each part of one that does many. */
@@ -78,10 +78,12 @@ export function createLimits({
       users.take(name);
     },
 
-    strangersRequest(address) {
+    strangersRequest(address, worth = 1) {
       const network = networkOf(address ?? "");
-      patient(addresses.wait(network));
-      addresses.take(network);
+      // What is worth more than may come at once must get through some time.
+      const count = Math.min(worth, rates.requests * burstSeconds);
+      patient(addresses.wait(network, count));
+      addresses.take(network, count);
     },
 
     demandPatience(address) {

@@ -31,7 +31,8 @@ const nginx: Proxy = {
     const plain = example
       .replace("listen 443 ssl;", `listen 127.0.0.1:${port};`)
       .replace(/^ *ssl_certificate.*\n/gm, "")
-      .replace("127.0.0.1:8008", `127.0.0.1:${upstream}`);
+      .replace("127.0.0.1:8008", `127.0.0.1:${upstream}`)
+      .replace("/var/log/nginx/error.log", "stderr");
     expect(plain).not.toMatch(/\b(443|8008)\b|ssl/);
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     const paths = temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join("\n");
@@ -82,6 +83,7 @@ async function begin(proxy: Proxy, upstream: number) {
   );
   return {
     address,
+    said: () => said,
     async close() {
       // Politely it would wait for connections that clients keep.
       child.kill("SIGKILL");
@@ -155,8 +157,18 @@ describe.each([
     });
 
     test("no figures", async () => {
-      expect((await fetch(`${proxied.address}/metrics`)).status).toBe(404);
+      for (const path of ["/metrics", "/metrics/", "/metrics?a=b"]) {
+        expect((await fetch(proxied.address + path)).status).toBe(404);
+      }
     });
+  });
+
+  test.skipIf(missing)("logs no token of an address, also when nobody is there to take it", async () => {
+    const proxied = await begin(proxy, await freePort());
+    const answer = await fetch(`${proxied.address}/_matrix/client/v3/sync?access_token=hearth_SECRET`);
+    expect(answer.status).toBe(502);
+    await proxied.close();
+    expect(proxied.said()).not.toContain("SECRET");
   });
 
   test.skipIf(missing)("tells the server where requests come from, whatever they say themselves", async () => {

@@ -97,6 +97,7 @@ export async function serveByWorkers(config: Config, databaseUrl: string, log: L
         }
       });
       worker.on("exit", (code, signal) => {
+        metrics.gone(worker).catch((error: unknown) => log.warn({ error }, "keeping a worker's figures failed"));
         goneWith(code, signal);
         reject(new Problem(problem));
       });

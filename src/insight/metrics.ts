@@ -34,7 +34,12 @@ export function createMetrics({ process }: { process: boolean }): Metrics {
   };
 }
 
-/** The metrics of several processes as those of one, in the form that Prometheus reads. */
+/** The metrics of several processes as those of one. */
+export function joined(all: readonly MetricsAsJson[]): Promise<MetricsAsJson> {
+  return AggregatorRegistry.aggregate([...all]).getMetricsAsJSON();
+}
+
+/** The same in the form that Prometheus reads. */
 export function together(all: readonly MetricsAsJson[]): Promise<string> {
   return AggregatorRegistry.aggregate([...all]).metrics();
 }

@@ -40,6 +40,9 @@ test("workers know of each other's events, and are replaced when they end; metri
   await until(async () => (await metric("hearth_streams")) === clients.length);
   expect(await metric("hearth_websockets")).toBe(clients.length);
 
+  const figures = ["hearth_requests_total", "hearth_request_duration_seconds_count", "hearth_append_batch_events_sum"];
+  const counted = await Promise.all(figures.map(metric));
+
   // One that is killed takes its own clients with it, however they are spread, and is replaced.
   for (const worker of [one!, other!]) {
     process.kill(worker, "SIGKILL");
@@ -48,6 +51,11 @@ test("workers know of each other's events, and are replaced when they end; metri
   await until(() => follows.every(({ ended }) => ended));
   await until(async () => (await metric("hearth_ready").catch(() => 0)) === 1, undefined, 20_000);
   for (const client of clients) await client.close();
+  // Counters never go down, or they would be taken for new ones; what was so only while a worker lived is gone with it.
+  const after = await Promise.all(figures.map(metric));
+  after.forEach((count, number) => expect(count).toBeGreaterThanOrEqual(counted[number]!));
+  expect(Math.min(...counted)).toBeGreaterThan(0);
+  expect(await metric("hearth_websockets")).toBe(0);
 });
 
 test("nobody who connects just when a worker is killed waits for good", async () => {

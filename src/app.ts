@@ -1,4 +1,4 @@
-import { isForTryingOut, type Config } from "./config.ts";
+import { ConfigError, isForTryingOut, type Config } from "./config.ts";
 import { openContentRepository } from "./contentRepository.ts";
 import { createAccountData } from "./domain/accountData.ts";
 import { createAccounts } from "./domain/accounts.ts";
@@ -103,7 +103,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   const epoch = await databaseSetting(reader, "epoch", ids.opaque());
   const named = await databaseSetting(reader, "server_name", config.serverName);
   if (named !== config.serverName) {
-    throw new Error(`This database belongs to the server ${named}; HEARTH_SERVER_NAME says ${config.serverName}.`);
+    throw new ConfigError(
+      `This database belongs to the server ${named}; HEARTH_SERVER_NAME says ${config.serverName}.`,
+    );
   }
   const tokens = createTokens(Buffer.from(secret), epoch);
   const { serverName } = config;

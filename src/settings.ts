@@ -34,7 +34,10 @@ export const settings = z.strictObject({
   HEARTH_WORKERS: whole.min(1).max(64).default(1),
   HEARTH_DATA_DIR: z.string().min(1).default("./data"),
   /** A PostgreSQL server of your own, version 15 or later; without it, hearth runs its own in the data directory. */
-  DATABASE_URL: z.string().optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "is no address such as postgresql://user:password@host/database")
+    .optional(),
   /** Operations that may be under way at once in each process; who comes with more is told `OVERLOADED`. */
   HEARTH_MAX_OPERATIONS: whole.min(1).max(100_000).default(1000),
   /** Connections to PostgreSQL that each process reads by; two more are for writing and listening. */

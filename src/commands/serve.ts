@@ -22,25 +22,28 @@ export async function serve(
   prepare: (app: App) => void = () => undefined,
 ): Promise<Serving> {
   const database = openDatabase(databaseUrl, { readers: config.databaseConnections });
+  let app: App | null = null;
   try {
-    const app = await createApp({
+    const created = await createApp({
       ...{ config, database, log, publicFetch },
       ...{ clock: systemClock, ids: randomIds, fetch: systemFetch, processMetrics: true },
     });
-    prepare(app);
+    app = created;
+    prepare(created);
     return {
-      address: await app.listen(),
+      address: await created.listen(),
       reload: () =>
-        void app.reload().then(
+        void created.reload().then(
           () => log.info({}, "the registrations of application services were read again"),
           (error: unknown) => log.error({ error }, "reading registrations failed; those from before hold"),
         ),
       async stop() {
-        await app.close();
+        await created.close();
         await database.close();
       },
     };
   } catch (error) {
+    await app?.close();
     await database.close();
     throw error;
   }

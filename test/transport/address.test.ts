@@ -47,3 +47,12 @@ describe("behind trusted proxies", () => {
     expect(read(trusted, peer, forwarded)).toBe(expected);
   });
 });
+
+test.each([
+  ["::ffff:10.0.0.0/104", "10.1.2.3"],
+  ["::ffff:10.1.2.3", "10.1.2.3"],
+  ["10.1.2.3", "::ffff:10.1.2.3"],
+])("a proxy of %s is trusted at %s", (range, peer) => {
+  expect(read([range], peer, "203.0.113.7")).toBe("203.0.113.7");
+  expect(read([range], "11.1.2.3", "203.0.113.7")).toBe("11.1.2.3");
+});

@@ -40,6 +40,11 @@ const STOP_MILLISECONDS = 10_000;
 const OWN_CONNECTIONS = 20;
 const LOG_BYTES = 10 * 1024 * 1024;
 
+/** What a server is started with for so many connections, at least. */
+function connectionsFor(connections: number): number {
+  return Math.max(connections, 80) + OWN_CONNECTIONS;
+}
+
 /**
  * Takes over the server a killed predecessor of ours left running on this
  * cluster, waiting while it starts; undefined when there is none, once one
@@ -51,7 +56,7 @@ const LOG_BYTES = 10 * 1024 * 1024;
 export async function adoptCluster(
   cluster: string,
   password: string,
-  durable: boolean,
+  { durable, connections }: { durable: boolean; connections: number },
 ): Promise<RunningCluster | undefined> {
   const file = readPostmasterFile(cluster);
   if (!file) return undefined;
@@ -81,10 +86,11 @@ export async function adoptCluster(
   if (!client || !reached) {
     await client?.end().catch(() => {});
     // It has gone or is going: wait for that, and see to what it left.
-    return adoptCluster(cluster, password, durable);
+    return adoptCluster(cluster, password, { durable, connections });
   }
-  const { rows } = await client.query<{ directory: string; fsync: string }>(
-    "SELECT current_setting('data_directory') AS directory, current_setting('fsync') AS fsync",
+  const { rows } = await client.query<{ directory: string; fsync: string; connections: number }>(
+    `SELECT current_setting('data_directory') AS directory, current_setting('fsync') AS fsync,
+       current_setting('max_connections')::integer AS connections`,
   );
   if (realpathSync(rows[0]?.directory ?? "") !== cluster) {
     await client.end();
@@ -92,7 +98,7 @@ export async function adoptCluster(
       `The PostgreSQL at ${reached.socketDirectory} serves ${rows[0]?.directory}, not ${cluster}. Stop it first.`,
     );
   }
-  if ((rows[0]?.fsync === "on") !== durable) {
+  if ((rows[0]?.fsync === "on") !== durable || (rows[0]?.connections ?? 0) < connectionsFor(connections)) {
     await client.end();
     await stopCluster(cluster, file.pid);
     return undefined;
@@ -161,7 +167,7 @@ function settings(socketDirectory: string, { durable, connections }: StartOption
     unix_socket_directories: `"${socketDirectory.replaceAll('"', '""')}"`,
     unix_socket_permissions: "0700",
     shared_buffers: "128MB",
-    max_connections: String(Math.max(connections, 80) + OWN_CONNECTIONS),
+    max_connections: String(connectionsFor(connections)),
     max_wal_senders: "0",
     wal_level: "minimal",
     max_wal_size: "1GB",

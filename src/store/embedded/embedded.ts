@@ -91,7 +91,7 @@ async function run(
 
   /** Takes over a server that is there, or starts one. */
   async function up(exists: boolean, socketDirectory?: string): Promise<RunningCluster> {
-    const adopted = exists ? await adoptCluster(cluster, password, durable) : undefined;
+    const adopted = exists ? await adoptCluster(cluster, password, { durable, connections }) : undefined;
     if (adopted) log(`Took over the PostgreSQL left running on ${cluster} (process ${adopted.pid})`);
     else if (!exists) await initialiseCluster({ engine, account, place, password, durable });
     // A restored backup may belong to root, as which the server does not run.

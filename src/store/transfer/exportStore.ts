@@ -45,7 +45,7 @@ export interface ExportOptions {
  * @throws TransferError for a directory that holds something else.
  */
 export async function exportStore(options: ExportOptions): Promise<Manifest> {
-  const { directory, blobs, note } = options;
+  const { directory } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const client = await connectForTransfer(options.databaseUrl);
   try {

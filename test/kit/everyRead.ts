@@ -248,7 +248,7 @@ export const indexesOfReads: Record<string, string> = {
   "how many lie before": "event_room_id_major_minor_key",
   "events by id": "event_event_id_key event_updates",
   "events at positions": "event_pkey event_updates",
-  "events between positions": "event_pkey event_updates",
+  "events between positions": "event_pkey",
   "the newest events of ten rooms": "event_room_id_major_minor_key event_updates",
   "the next place": "event_room_id_major_minor_key",
   "the event before": "event_room_id_major_minor_key",

@@ -71,10 +71,10 @@ export interface Operations {
 }
 
 /**
- * Documents that are remembered with what parsing and validating them gave, and their characters together: some 30 MB of
- * what anybody may send, since each character takes about thirty bytes when it is read.
+ * Documents that are remembered with what parsing and validating them gave, and their characters together: less than 30 MB
+ * of what anybody may send, since each character takes up to 55 bytes when it is read.
  */
-const remembered = { max: 1000, maxSize: 1_000_000 };
+const remembered = { max: 1000, maxSize: 500_000 };
 
 /** What lies between a transport and the schema, the same for all: documents, contexts, errors. */
 export function createOperations(

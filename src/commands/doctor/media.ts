@@ -54,6 +54,7 @@ const sampled = 20;
 /** Whether files are there that the store names: elsewhere they would be looked for in vain. */
 export async function* checkFiles(config: Config, databaseUrl: string): AsyncGenerator<Finding> {
   const places = await somePlaces(databaseUrl);
+  if (places.length === 0) return yield ok(about, "the store names none yet");
   const { blobs } = openBlobs(config, { clock: systemClock, fetch: systemFetch, log: noLog });
   let missing = 0;
   for (const place of places) {
@@ -61,7 +62,8 @@ export async function* checkFiles(config: Config, databaseUrl: string): AsyncGen
     if (bytes === null) missing++;
     bytes?.destroy();
   }
-  if (missing === 0) return yield ok(about, `of those in the store ${places.length} were looked for, and are there`);
+  if (missing === 0)
+    return yield ok(about, `${places.length} of those that the store names were looked for, and are there`);
   yield problem(
     about,
     `of ${places.length} that the store names ${missing} aren't there`,

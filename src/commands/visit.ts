@@ -32,11 +32,10 @@ export async function withStore<T>(
   }
 }
 
-/** Rejects when a signal comes, once for each: what was started for a command isn't to stay behind. */
+/** Rejects when a signal comes: what was started for a command isn't to stay behind. SIGHUP is left to `nohup`. */
 function untilInterrupted(): Promise<never> {
   const interrupted = new Promise<never>((_, reject) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.once(signal, () => reject(new Interrupted(signal)));
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => reject(new Interrupted(signal)));
   });
   // It may come while nobody looks yet.
   interrupted.catch(() => undefined);

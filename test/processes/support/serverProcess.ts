@@ -63,7 +63,10 @@ export async function startServer(
       child.kill("SIGKILL");
       await exited;
     },
-    workers: () => childrenOf(child.pid!, "node"),
+    workers: () =>
+      childrenOf(child.pid!)
+        .filter(({ program }) => program !== "postgres")
+        .map(({ pid }) => pid),
     get ended() {
       return gone();
     },
@@ -78,13 +81,14 @@ export async function startServer(
   };
 }
 
-/** Processes that a process started, by the name of their program. */
-function childrenOf(pid: number, program: string): number[] {
+/** Processes that a process started, and what they are called: Node itself by its version. */
+function childrenOf(parent: number): { pid: number; program: string }[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      const [, found, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
-      return Number(parent) === pid && found === program ? [Number(name)] : [];
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const [, program = "", of] = /^\d+ \((.*)\) \S (\d+)/s.exec(stat) ?? [];
+      return Number(of) === parent ? [{ pid: Number(name), program }] : [];
     } catch {
       // It has ended meanwhile.
       return [];

@@ -1,4 +1,4 @@
-import { hash, verify } from "@node-rs/argon2";
+import * as argon2 from "@node-rs/argon2";
 import { z } from "zod";
 import { HearthError } from "../model/errors.ts";
 import { atMost } from "./atMost.ts";
@@ -28,8 +28,14 @@ const atOnce = 2;
 /** Some seconds of work; who comes then is told to come back. */
 const maxWaiting = 200;
 
+/** What hashes: the library, unless somebody wants to know what it is asked. */
+export interface Argon2 {
+  hash(password: string): Promise<string>;
+  verify(passwordHash: string, password: string): Promise<boolean>;
+}
+
 /** Argon2id with the library's defaults, which follow OWASP: 19 MiB, two passes. */
-export function createPasswords(): Passwords {
+export function createPasswords({ hash, verify }: Argon2 = argon2): Passwords {
   const limited = atMost(atOnce, maxWaiting);
   let dummy: Promise<string> | null = null;
 

@@ -119,8 +119,8 @@ test("starts, keeps its data over a restart, and starts quickly then", { timeout
 
   const begun = performance.now();
   const second = await start(dataDir);
-  // Generous for a busy machine; alone it takes about a tenth of a second.
-  expect(performance.now() - begun).toBeLessThan(2_000);
+  // Generous for a busy machine; alone it takes about a tenth of a second, and to make a cluster several.
+  expect(performance.now() - begun).toBeLessThan(5_000);
   expect(await query(second.url(), "SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
 });
 

@@ -218,7 +218,7 @@ test("[DIR-1] [EV-8] thousands of accents upon one letter hold up nobody: only t
     url,
     "SELECT directory_text('Beginning ' || repeat(U&'\\0316\\0301', 14000) || ' end') AS folded",
   );
-  expect(performance.now() - begun).toBeLessThan(500);
+  expect(performance.now() - begun).toBeLessThan(2_000);
   expect(row!.folded).toMatch(/^beginning/);
   expect(row!.folded).toHaveLength(1000);
 });

@@ -209,14 +209,14 @@ test("[AS-4] SyTest: Inviting an AS-hosted user asks the AS server: an unknown u
     });
   const room = await alice.createRoom({});
   const described = `@irc_told${unique}:localhost`;
-  service.script = (each, res) =>
-    each.path.endsWith(described)
-      ? [200, { profile: { display_name: "Told", avatar_url: "mxc://localhost/a" } }]
-      : takesAll(each, res);
-  expect(await Promise.all([invite(room, described), invite(await alice.createRoom({}), described)])).toEqual([
-    null,
-    null,
-  ]);
+  service.script = async (each, res) => {
+    if (!each.path.endsWith(described)) return takesAll(each, res);
+    // So long that both have asked by then.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return [200, { profile: { display_name: "Told", avatar_url: "mxc://localhost/a" } }];
+  };
+  const another = await alice.createRoom({});
+  expect(await Promise.all([invite(room, described), invite(another, described)])).toEqual([null, null]);
   expect(asked(`/users/${described}`)).toHaveLength(1);
   const shown = await alice.do<{ user: { displayName: string } }>(
     "query ($id: ID!) { user(id: $id) { displayName } }",

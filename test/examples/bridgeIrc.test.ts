@@ -202,8 +202,16 @@ describe.skipIf(!installed)(`the bridge to IRC${installed ? "" : ` (skipped: ${n
     // What is within a topic is no command.
     await alice.setState(room, "m.room.topic", { topic: "Tea\r\nQUIT :gone\nPART #hearth[1]" });
     await bob.gets(" TOPIC #hearth[1] :Tea QUIT :gone PART #hearth[1]");
-    bob.send("TOPIC #hearth[1] :Tea at seven");
-    await until(async () => (await topicOf(alice, room)) === "Tea at seven");
+    // The bridge may still be hearing of its own topic, which bob heard of first: then his counts when he says it again.
+    let said = 0;
+    await until(
+      async () => {
+        if (said++ % 100 === 0) bob.send("TOPIC #hearth[1] :Tea at seven");
+        return (await topicOf(alice, room)) === "Tea at seven";
+      },
+      undefined,
+      20_000,
+    );
     // Where a channel lets only its operators, the user hears of it, and the room shows what holds.
     bob.send("MODE #hearth[1] +t");
     await bob.gets("MODE #Hearth[1] +t");
